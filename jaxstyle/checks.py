@@ -1,0 +1,104 @@
+"""Checks of what a caller hands over, made before anything is compiled. Each failure is one plain line."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxstyle.errors import InputError, nearest
+from jaxstyle.networks import Network
+from jaxstyle.objective import Objective, Weights
+from jaxstyle.defaults import STARTS
+from jaxstyle.starts import MIN_SIDE
+
+
+def check_image(image: Any, name: str) -> None:
+    """An image is a finite float array (h, w, 3) with values in [0, 1] and at least 16 pixels a side."""
+    shape = tuple(np.shape(image))
+    if len(shape) != 3 or shape[2] != 3:
+        raise InputError(f"{name} has shape {shape}; an image is (height, width, 3)")
+    if min(shape[:2]) < MIN_SIDE:
+        raise InputError(f"{name} is {shape[1]} x {shape[0]} pixels; at least {MIN_SIDE} a side are needed")
+    values = np.asarray(image)
+    if not np.issubdtype(values.dtype, np.floating):
+        raise InputError(f"{name} holds {values.dtype}; an image is float32 in [0, 1] (divide 8-bit values by 255)")
+    low, high = float(values.min()), float(values.max())
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise InputError(f"{name} holds values that are not finite numbers")
+    if low < -1e-3 or high > 1 + 1e-3:
+        raise InputError(f"{name} has values from {low:g} to {high:g}; an image is in [0, 1]")
+
+
+def check_layers(network: Network, objective: Objective) -> None:
+    """Every layer exists, none is named twice, and there is at least one."""
+    for kind, layers in (("content", objective.content_layers), ("style", objective.style_layers)):
+        for layer in layers:
+            if layer not in network.layer_names:
+                names = network.layer_names
+                raise InputError(
+                    f"{network.name} has no layer {layer!r}; it has {names[0]} ... {names[-1]}{nearest(layer, names)}"
+                )
+        if len(set(layers)) < len(layers):
+            raise InputError(f"a {kind} layer is named twice in {' '.join(layers)}")
+    if not objective.layers:
+        raise InputError("there is neither a content layer nor a style layer; at least one is needed")
+
+
+def check_weights(weights: Weights, objective: Objective, styles: int) -> None:
+    """Weights are finite and not negative; per-layer and mixing weights are as many as layers and styles."""
+    for name, value in weights._asdict().items():
+        if value is None or isinstance(value, jax.core.Tracer):
+            continue
+        numbers = np.asarray(value, np.float64)
+        if not np.isfinite(numbers).all() or (numbers < 0).any():
+            raise InputError(f"the {name} weight is {value}; weights are finite numbers, zero or larger")
+    for name, wanted, what in (("layers", len(objective.style_layers), "style layers"), ("mix", styles, "styles")):
+        value = getattr(weights, name)
+        if value is None:
+            continue
+        if np.shape(value)[-1:] != (wanted,):
+            raise InputError(f"{np.size(value)} {name} weights were given for {wanted} {what}; one for each is needed")
+        if not isinstance(value, jax.core.Tracer) and (np.sum(np.asarray(value), -1) <= 0).any():
+            raise InputError(f"the {name} weights are all zero; at least one must be larger")
+
+
+def check_whole(value: Any, name: str, least: int) -> None:
+    """A whole number, not below `least`."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise InputError(f"{name} is {value!r}; it must be a whole number, at least {least}")
+
+
+def check_transfer(
+    content: Any,
+    styles: Sequence[Any],
+    network: Network,
+    weights: Weights,
+    objective: Objective,
+    steps: int,
+    init: Any,
+    min_size: int | None,
+    average: float,
+) -> None:
+    """Everything that `transfer` takes."""
+    check_image(content, "the content")
+    if not styles:
+        raise InputError("no style picture was given; at least one is needed")
+    for i, style in enumerate(styles, 1):
+        check_image(style, "the style" if len(styles) == 1 else f"style {i}")
+    check_layers(network, objective)
+    check_weights(weights, objective, len(styles))
+    check_whole(steps, "steps", 1)
+    long_side = max(content.shape[:2])
+    if min_size is not None:
+        check_whole(min_size, "min_size", MIN_SIDE)
+        if min_size > long_side:
+            raise InputError(f"min_size is {min_size}, larger than the content, whose long side is {long_side}")
+    if not 0 <= average < 1:
+        raise InputError(f"average is {average}; it must be at least 0 and below 1")
+    if isinstance(init, str):
+        if init not in STARTS:
+            raise InputError(f"init is {init!r}; it is one of {', '.join(STARTS)}, or an image{nearest(init, STARTS)}")
+    else:
+        check_image(init, "the starting image")

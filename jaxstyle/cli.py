@@ -1,0 +1,225 @@
+"""The command line: arguments, exit codes, and one plain line for every error.
+
+Nothing here imports JAX before the arguments are known to be right; the work is done in `commands`. Exit codes: 0 done,
+2 the input is wrong, 1 anything else, 130 after Ctrl-C.
+"""
+
+import argparse
+import importlib
+import os
+import re
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from jaxstyle import __version__, defaults
+from jaxstyle.errors import InputError, nearest
+
+EXAMPLES = """examples:
+  jaxstyle demo
+  jaxstyle transfer photo.jpg painting.jpg -o out.png
+  jaxstyle transfer photo.jpg painting.jpg -o out.png --network vgg19 --size 1024 --style-weight 30
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with one-line errors that name the nearest right word."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises instead of printing usage and exiting, so that `main` words every error alike."""
+        if match := re.search(r"invalid choice: '?([^' ]*)'? \(choose from (.*)\)", message):
+            given, choices = match[1], [choice.strip(" '") for choice in match[2].split(",")]
+            what = message.split(":")[0].removeprefix("argument ")
+            message = f"{what} is {given!r}; it is one of {', '.join(choices)}{nearest(given, choices)}"
+        elif match := re.match(r"unrecognized arguments: (\S+)", message):
+            options = [option for action in self._actions for option in action.option_strings]
+            message = f"{match[1]} is not an argument of {self.prog}{nearest(match[1], options)}"
+        raise InputError(f"{message} (jaxstyle --help)" if "help" not in message else message)
+
+
+def whole(least: int) -> Any:
+    """A type for argparse: a whole number, not below `least`."""
+
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[+-]?\d+", text) or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {least}")
+        return int(text)
+
+    return parse
+
+
+def number(text: str) -> float:
+    """A type for argparse: a finite number, not negative."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a finite number of at least 0")
+    return value
+
+
+def fraction(text: str) -> float:
+    """A type for argparse: at least 0 and below 1."""
+    value = number(text)
+    if value >= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 0 and below 1")
+    return value
+
+
+def build_parser() -> Parser:
+    """The whole grammar."""
+    parser = Parser(
+        prog="jaxstyle",
+        description="Neural style transfer: paints one picture in the manner of another.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"jaxstyle {__version__}")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
+    _add_transfer(commands.add_parser("transfer", help="paint CONTENT in the manner of STYLE"))
+    demo = commands.add_parser("demo", help="paint the pictures that come with jaxstyle")
+    demo.add_argument("-o", "--out", default="jaxstyle-demo", metavar="DIR", help="folder (default: %(default)s)")
+    demo.add_argument("--size", type=whole(16), default=384, metavar="N", help="long side (default: %(default)s)")
+    demo.add_argument("--quiet", action="store_true", help="print only the results' names")
+    _add_weights(commands.add_parser("weights", help="list, fetch, convert or show networks' weights"))
+    commands.add_parser("info", help="versions, devices, networks at hand")
+    for command in commands.choices.values():
+        command.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    return parser
+
+
+def _add_transfer(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("content", metavar="CONTENT", help="the picture to paint")
+    parser.add_argument("styles", metavar="STYLE", nargs="+", help="the picture, or pictures, to paint like")
+    parser.add_argument("-o", "--out", metavar="OUT", help="result (default: CONTENT_STYLE.png, here)")
+    _add_program(parser.add_argument_group("network and size"))
+    _add_terms(parser.add_argument_group("what is minimised"))
+    _add_solver(parser.add_argument_group("how"))
+
+
+def _add_program(group: Any) -> None:
+    group.add_argument("--network", choices=defaults.NETWORKS, default=defaults.NETWORK, help="(default: %(default)s)")
+    group.add_argument("--weights", metavar="FILE", help="weights: .h5, .pth or .safetensors")
+    group.add_argument("--pooling", choices=("max", "average"), help="(default: the network's own)")
+    group.add_argument("--padding", choices=("zero", "edge", "reflect"), help="(default: the network's own)")
+    group.add_argument(
+        "--precision", choices=("float32", "bfloat16"), default="float32", help="of convolutions (default: %(default)s)"
+    )
+    group.add_argument(
+        "--size",
+        type=whole(16),
+        metavar="N",
+        help=f"long side in pixels (default: the content's, at most {defaults.SIZE})",
+    )
+    group.add_argument(
+        "--min-size",
+        type=whole(16),
+        metavar="N",
+        help=f"long side at which coarse-to-fine starts; --size switches it off (default: {defaults.COARSEST})",
+    )
+
+
+def _add_terms(group: Any) -> None:
+    group.add_argument(
+        "--preset",
+        choices=defaults.PRESETS,
+        default="default",
+        help="formulae, layers and weights of a published program (default: jaxstyle's own)",
+    )
+    group.add_argument(
+        "--style-weight",
+        type=number,
+        metavar="X",
+        help=f"30 keeps the content clear, 300 drowns most of it (default: {defaults.STYLE_WEIGHT:g})",
+    )
+    group.add_argument(
+        "--content-weight", type=number, metavar="X", help=f"(default: {defaults.CONTENT_WEIGHT:g})"
+    )
+    group.add_argument(
+        "--tv-weight", type=number, metavar="X", help=f"smoothness (default: {defaults.VARIATION_WEIGHT:g})"
+    )
+    group.add_argument(
+        "--content-layers", nargs="+", metavar="NAME", help=f"(default: {' '.join(defaults.CONTENT_LAYERS)})"
+    )
+    group.add_argument(
+        "--style-layers", nargs="+", metavar="NAME", help=f"(default: {' '.join(defaults.STYLE_LAYERS)})"
+    )
+    group.add_argument(
+        "--layer-weights", nargs="+", type=number, metavar="X", help="one for each style layer (default: equal)"
+    )
+    group.add_argument("--mix", nargs="+", type=number, metavar="X", help="one for each STYLE (default: equal)")
+
+
+def _add_solver(group: Any) -> None:
+    group.add_argument("--optimizer", choices=defaults.SOLVERS, default="adam", help="(default: %(default)s)")
+    group.add_argument(
+        "--rate", type=number, default=defaults.ADAM_RATE, metavar="X", help="Adam's (default: %(default)s)"
+    )
+    group.add_argument(
+        "--steps", type=whole(1), default=defaults.STEPS, metavar="N", help="at each size (default: %(default)s)"
+    )
+    group.add_argument(
+        "--init",
+        default="content",
+        metavar="START",
+        help=f"{', '.join(defaults.STARTS)} or a picture FILE (default: %(default)s)",
+    )
+    group.add_argument(
+        "--average",
+        type=fraction,
+        default=0.0,
+        metavar="X",
+        help="decay of a running mean of the iterates, such as 0.95 (default: off)",
+    )
+    group.add_argument("--seed", type=whole(0), default=defaults.SEED, metavar="N", help="(default: %(default)s)")
+    group.add_argument("--save-every", type=whole(1), metavar="N", help="write a picture every N steps too")
+    group.add_argument("--quiet", action="store_true", help="print only the result's name")
+
+
+def _add_weights(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", parser_class=Parser, required=True)
+    actions.add_parser("list", help="networks, sources, sizes, licences, and what is at hand")
+    fetch = actions.add_parser("fetch", help="download weights into the cache")
+    fetch.add_argument("name", metavar="NETWORK")
+    fetch.add_argument("--source", help="keras or torchvision (default: the first that has it)")
+    convert = actions.add_parser("convert", help="convert a .h5, .pth or .safetensors file")
+    convert.add_argument("file", metavar="FILE")
+    convert.add_argument("-o", "--out", metavar="OUT", help="(default: the cache, where --network finds it)")
+    convert.add_argument("--network", metavar="NAME", help="(default: found by the shapes)")
+    show = actions.add_parser("show", help="what a file, or a network at hand, holds")
+    show.add_argument("name", metavar="FILE|NETWORK")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns its exit code."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in arguments or "JAXSTYLE_DEBUG" in os.environ
+    warnings.simplefilter("default" if debug else "ignore")
+    try:
+        options = build_parser().parse_args(arguments)
+        if options.command is None:
+            build_parser().print_help()
+            return 0
+        return int(importlib.import_module("jaxstyle.commands").run(options) or 0)
+    except KeyboardInterrupt:
+        print("jaxstyle: stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output, `head` say, has gone
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - closed by the interpreter's end, which would else complain
+        return 1
+    except Exception as error:
+        if debug:
+            raise
+        text = " ".join(str(error).split()) or type(error).__name__
+        usual = isinstance(error, InputError) or type(error).__module__.startswith("jaxstyle")
+        prefix = "" if usual or isinstance(error, OSError) else f"{type(error).__name__}: "
+        hint = "" if usual else " (--debug shows where)"
+        print(f"jaxstyle: {prefix}{text}{hint}", file=sys.stderr)
+        return 2 if isinstance(error, InputError) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,24 @@
+"""`jaxstyle info`: versions, devices, networks at hand."""
+
+import argparse
+import platform
+from importlib.metadata import version
+
+import jax
+
+from jaxstyle import __version__
+from jaxstyle.weights import cache_folder, describe
+
+
+def run(options: argparse.Namespace) -> None:
+    """Prints what a bug report needs."""
+    del options
+    print(f"jaxstyle {__version__}, Python {platform.python_version()}, {platform.platform()}")
+    names = ("jax", "jaxlib", "flax", "optax", "jaxopt", "numpy", "pillow", "h5py")
+    print(", ".join(f"{name} {version(name)}" for name in names))
+    for device in jax.devices():
+        print(f"device {device.id}: {device.platform}, {device.device_kind}")
+    print(f"cache: {cache_folder()}")
+    ready = {info.network: info.path for info in describe() if info.path}
+    for name, path in ready.items():
+        print(f"network {name}: {path}")

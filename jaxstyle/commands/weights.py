@@ -1,0 +1,48 @@
+"""`jaxstyle weights`: list, fetch, convert, show."""
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from jaxstyle.commands.session import download_bar
+from jaxstyle.weights import convert, describe, fetch, show
+
+
+def run(options: argparse.Namespace) -> None:
+    """Runs the action that was asked for."""
+    {"list": _list, "fetch": _fetch, "convert": _convert, "show": _show}[options.action](options)
+
+
+def _list(options: argparse.Namespace) -> None:
+    del options
+    table = Table("network", "source", "size", "licence", "at hand", box=None, pad_edge=False)
+    for info in describe():
+        size = f"{info.bytes / 1e6:.1f} MB" if info.bytes else ""
+        table.add_row(info.network, info.source, size, info.licence, str(info.path or "no"))
+    Console(soft_wrap=True).print(table)
+
+
+def _fetch(options: argparse.Namespace) -> None:
+    with download_bar() as progress:
+        path = fetch(options.name, options.source, progress)
+    print(path)
+
+
+def _convert(options: argparse.Namespace) -> None:
+    print(convert(options.file, options.out and Path(options.out), options.network))
+
+
+def _show(options: argparse.Namespace) -> None:
+    held = show(options.name)
+    for key in ("path", "format", "bytes", "sha256", "network", "preprocessing", "parameters"):
+        print(f"{key}: {held[key]}")
+    for key, value in held["attributes"].items():
+        if key not in held:
+            print(f"{key}: {value}")
+    table = Table("layer", "kernel", "mean", "std", box=None, pad_edge=False)
+    for name, layer in held["layers"].items():
+        shape = " x ".join(map(str, layer["shape"]))
+        table.add_row(name, shape, f"{layer['mean']:.3g}", f"{layer['std']:.3g}")
+    Console(soft_wrap=True).print(table)

@@ -1,0 +1,399 @@
+"""Files of weights, others' and our own, read into convolutions: float32 NumPy arrays, kernels HWIO.
+
+Which format a file has is told by its first bytes, not by its name:
+
+- our own HDF5: attribute `format` = "jaxstyle-1", a group of `kernel` and `bias` for each layer;
+- Keras HDF5: attribute `layer_names`, in each group `weight_names`, kernel then bias;
+- torch state dicts (`features.N.weight`, OIHW) in both containers, the zip of torch 1.6 and the older stream;
+- the same state dicts as safetensors.
+
+A torch file is a pickle, which can name any function and have it called. Ours knows a handful of names, none
+of which does more than remember its arguments; the numbers are then read from their place in the file.
+"""
+
+import functools
+import io
+import json
+import math
+import os
+import pickle
+import re
+import secrets
+import zipfile
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+from safetensors import safe_open
+
+from jaxstyle.errors import InputError
+
+__all__ = ["FORMAT", "Convolution", "WeightsFile", "read", "read_attributes", "write"]
+
+FORMAT = "jaxstyle-1"
+
+_KNOWN = "weights are a .h5 of jaxstyle or Keras, a .pth of torch, or a .safetensors"
+_STREAM_MAGIC = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")  # the first pickle of torch's older container
+
+
+class Convolution(NamedTuple):
+    """One layer: kernel (height, width, in, out) and bias (out,), both float32."""
+
+    kernel: np.ndarray
+    bias: np.ndarray
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """What a file holds.
+
+    Attributes:
+      kind: "jaxstyle", "keras", "torch" or "safetensors".
+      layers: name -> convolution, shallow to deep. The first two kinds name them as networks do (`conv3_2`),
+        the others `features.N`, where only the order says which convolution it is.
+      preprocessing: what the file says of it, or else what is usual for its kind.
+      attributes: the text attributes of our own files and of safetensors.
+    """
+
+    kind: str
+    layers: dict[str, Convolution]
+    preprocessing: str
+    attributes: dict[str, str] = field(default_factory=dict)
+
+
+def read(path: str | os.PathLike[str]) -> WeightsFile:
+    """Reads a file of any known format.
+
+    Raises:
+      InputError: no such file, not a known format, damaged or incomplete, no convolutions in it, or a pickle
+        that asks for more than tensors.
+    """
+    path = Path(path)
+    reader = _reader(path)
+    try:
+        return reader(path)
+    except InputError:
+        raise
+    except Exception as error:  # what a damaged file makes h5py, zipfile or pickle raise has no common class
+        raise InputError(f"{path} is damaged or incomplete ({_line(error)})") from error
+
+
+def read_attributes(path: str | os.PathLike[str]) -> dict[str, str]:
+    """The attributes of a file that `write` wrote, without its arrays; {} if there is no such file."""
+    with suppress(OSError), h5py.File(path, "r") as file:
+        if "format" in file.attrs:
+            return {key: str(value) for key, value in file.attrs.items()}
+    return {}
+
+
+def write(
+    path: str | os.PathLike[str],
+    layers: Mapping[str, Convolution],
+    attributes: Mapping[str, str],
+    dtype: Any = np.float32,
+) -> None:
+    """Writes our own HDF5, all or nothing: whatever happens, `path` is either as before or complete.
+
+    Args:
+      path: the file; one already there is replaced.
+      layers: name -> convolution, shallow to deep.
+      attributes: text for the root's attributes; `format` and `layers` are added here.
+      dtype: of the arrays in the file, float16 or float32.
+    """
+    path = Path(path)
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        with h5py.File(part, "w") as file:
+            for name, convolution in layers.items():
+                for key, array in convolution._asdict().items():
+                    file.create_dataset(f"{name}/{key}", data=np.asarray(array, dtype))
+            # The list of layers tells a file that has lost its last ones from one that never had them.
+            file.attrs.update({**attributes, "format": FORMAT, "layers": " ".join(layers)})
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _reader(path: Path) -> Callable[[Path], WeightsFile]:
+    """The function that reads this file, by its first bytes."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(64)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({_line(error)}); {_KNOWN}") from error
+    if not head:
+        raise InputError(f"{path} is empty; {_KNOWN}")
+    if head.startswith(b"\x89HDF\r\n\x1a\n"):
+        return _read_hdf5
+    if head.startswith(b"PK\x03\x04"):
+        return _read_torch_zip
+    if head[:1] == b"\x80" and _STREAM_MAGIC in head:
+        return _read_torch_stream
+    if head[8:9] == b"{":
+        return _read_safetensors
+    raise InputError(f"{path} begins {head[:12]!r}, as no file of weights does; {_KNOWN}")
+
+
+def _line(error: Exception) -> str:
+    """An exception in a few words, on one line."""
+    return " ".join((getattr(error, "strerror", None) or str(error) or repr(error)).split())[:200]
+
+
+def _convolution(path: Path, name: str, kernel: np.ndarray, bias: np.ndarray) -> Convolution:
+    """A checked layer from arrays (kh, kw, in, out) and (out,) of any floating type."""
+    for array in (kernel, bias):
+        if array.dtype.kind != "f":
+            raise InputError(f"{path}: {name} is of type {array.dtype}, not floating point")
+    if kernel.ndim != 4 or bias.shape != kernel.shape[3:]:
+        raise InputError(f"{path}: {name} has a kernel {kernel.shape} with a bias {bias.shape}")
+    with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, which weights.py refuses
+        return Convolution(*(np.ascontiguousarray(array, np.float32) for array in (kernel, bias)))
+
+
+def _read_hdf5(path: Path) -> WeightsFile:
+    with h5py.File(path, "r") as file:
+        if "format" in file.attrs:
+            return _read_own(path, file)
+        # A whole Keras model keeps its weights one level down.
+        root = file if "layer_names" in file.attrs else file.get("model_weights")
+        if root is None or "layer_names" not in root.attrs:
+            raise InputError(f"{path} is an HDF5 file of neither jaxstyle nor Keras (no 'layer_names')")
+        return _read_keras(path, root)
+
+
+def _read_own(path: Path, file: h5py.File) -> WeightsFile:
+    attributes = {key: str(value) for key, value in file.attrs.items()}
+    if attributes["format"] != FORMAT:
+        raise InputError(f"{path} is of format {attributes['format']!r}; this jaxstyle reads {FORMAT!r}")
+    layers = {
+        name: _convolution(path, name, file[name]["kernel"][()], file[name]["bias"][()])
+        for name in attributes["layers"].split()
+    }
+    return WeightsFile("jaxstyle", layers, attributes["preprocessing"], attributes)
+
+
+def _read_keras(path: Path, root: h5py.Group) -> WeightsFile:
+    """By the two lists of names, as Keras reads it; what the datasets are called does not matter."""
+    layers = {}
+    for name in _texts(root.attrs["layer_names"]):
+        weights = [root[name][weight] for weight in _texts(root[name].attrs["weight_names"])]
+        if not weights or weights[0].ndim == 2:
+            continue  # pooling and input layers have no weights; dense ones come after the last convolution
+        if len(weights) != 2 or weights[0].ndim != 4:
+            shapes = ", ".join(str(weight.shape) for weight in weights)
+            raise InputError(f"{path}: {name} is no convolution with a bias (it has {shapes})")
+        ours = re.sub(r"^block(\d+)_conv(\d+)$", r"conv\1_\2", name)
+        layers[ours] = _convolution(path, name, *(weight[()] for weight in weights))
+    return WeightsFile("keras", layers, "keras")
+
+
+def _texts(values: Iterable[bytes | str]) -> list[str]:
+    """Names as str; h5py gives bytes for the fixed-length strings that older Keras wrote."""
+    return [value.decode() if isinstance(value, bytes) else str(value) for value in values]
+
+
+_KEY = re.compile(r"(?:module\.)?(?:features\.)?(\d+)\.(\w+)")
+
+
+def _features(path: Path, keys: Iterable[str], get: Callable[[str], np.ndarray]) -> dict[str, Convolution]:
+    """The convolutions of a state dict, `features.N`, by ascending N, as HWIO.
+
+    `N.weight`, as of a saved `model.features`, and the `module.` of DataParallel are understood too. No other
+    tensor is read: the classifier is four fifths of a VGG file.
+    """
+    found: dict[int, dict[str, str]] = {}
+    for match in filter(None, map(_KEY.fullmatch, keys)):
+        found.setdefault(int(match[1]), {})[match[2]] = match[0]
+    if not found:
+        raise InputError(f"{path} is a state dict without features.N.weight")
+    layers = {}
+    for n, parts in sorted(found.items()):
+        name, arrays = f"features.{n}", {part: get(key) for part, key in parts.items()}
+        # Batch normalisation must not be passed over: the convolutions alone look like the plain network's.
+        if arrays.keys() != {"weight", "bias"} or arrays["weight"].ndim != 4:
+            shapes = ", ".join(f"{part} {array.shape}" for part, array in sorted(arrays.items()))
+            raise InputError(f"{path}: {name} is no convolution with a bias (it has {shapes})")
+        layers[name] = _convolution(path, name, arrays["weight"].transpose(2, 3, 1, 0), arrays["bias"])
+    return layers
+
+
+def _from_bfloat16(bits: np.ndarray) -> np.ndarray:
+    """float32 of the same values: bfloat16 is its upper half."""
+    return (bits.astype(np.uint32) << np.uint32(16)).view(np.float32)
+
+
+def _read_safetensors(path: Path) -> WeightsFile:
+    with safe_open(path, framework="np") as file:
+        attributes = dict(file.metadata() or {})
+
+        def get(key: str) -> np.ndarray:
+            # NumPy has no bfloat16, so the library cannot give it.
+            brain = file.get_slice(key).get_dtype() == "BF16"
+            return _bfloat16_safetensor(path, key) if brain else file.get_tensor(key)
+
+        layers = _features(path, file.keys(), get)
+    return WeightsFile("safetensors", layers, attributes.get("preprocessing", "torchvision"), attributes)
+
+
+def _bfloat16_safetensor(path: Path, key: str) -> np.ndarray:
+    """A bfloat16 tensor as float32, by its place in a file whose header the library has already checked."""
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))[key]
+        begin, end = header["data_offsets"]
+        file.seek(8 + size + begin)
+        return _from_bfloat16(np.frombuffer(file.read(end - begin), "<u2").reshape(header["shape"]))
+
+
+# torch's pickles get hold of strings and of tuples without attributes only, none of which they can change.
+
+
+class _Storage(NamedTuple):
+    """An array of the file, not yet read; `code` is NumPy's name of its elements' type, u2 for bfloat16."""
+
+    key: str
+    code: str
+    elements: int
+
+
+class _Tensor(NamedTuple):
+    """A view into a storage; all in elements."""
+
+    storage: _Storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+class _Call(NamedTuple):
+    """A function that a pickle may call; of the bare function it could set attributes."""
+
+    function: Callable[..., Any]
+
+    def __call__(self, *args: Any) -> Any:
+        return self.function(*args)
+
+
+def _rebuild_tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> _Tensor:
+    """What torch's functions of this name are called with; the rest is about gradients."""
+    sound = isinstance(storage, _Storage) and len(shape) == len(strides)
+    if not sound or not all(type(n) is int and n >= 0 for n in (offset, *shape, *strides)):
+        raise ValueError("a tensor that makes no sense")
+    return _Tensor(storage, offset, tuple(shape), tuple(strides))
+
+
+# `_rebuild_tensor` is what torchvision's own VGG files, of 2017, still say.
+_ALLOWED: dict[tuple[str, str], Any] = {
+    ("collections", "OrderedDict"): OrderedDict,
+    ("torch._utils", "_rebuild_tensor"): _Call(_rebuild_tensor),
+    ("torch._utils", "_rebuild_tensor_v2"): _Call(_rebuild_tensor),
+    ("torch._utils", "_rebuild_parameter"): _Call(lambda tensor, *_: tensor),
+}
+_CODES = {"Float": "f4", "Double": "f8", "Half": "f2", "BFloat16": "u2", "Long": "i8"}
+_CODES |= {"Int": "i4", "Short": "i2", "Char": "i1", "Byte": "u1", "Bool": "?"}
+for _name, _code in _CODES.items():
+    _ALLOWED["torch", f"{_name}Storage"] = _ALLOWED["torch.cuda", f"{_name}Storage"] = _code
+
+
+class _Unpickler(pickle.Unpickler):
+    """Reads a pickle that may hold plain values and tensors, and nothing else."""
+
+    def __init__(self, file: Any, path: Path):
+        super().__init__(file)
+        self.path = path
+        self.storages: dict[str, _Storage] = {}
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Called for every global that a pickle names, whichever opcode names it."""
+        if (module, name) not in _ALLOWED:
+            raise InputError(
+                f"{self.path} asks for {module}.{name}, which weights do not need, and was read no further; "
+                "give a state dict of tensors, or a .safetensors file"
+            )
+        return _ALLOWED[module, name]
+
+    def persistent_load(self, pid: Any) -> _Storage:
+        """('storage', type, key, device, elements), in the older container with a view's place after it."""
+        kind, code, key, _, elements, *view = pid
+        sound = kind == "storage" and code in _CODES.values() and isinstance(key, str)
+        if not sound or any(view) or type(elements) is not int or elements < 0:
+            raise ValueError("a storage that makes no sense")
+        return self.storages.setdefault(key, _Storage(key, code, elements))
+
+
+def _array(tensor: _Tensor, fetch: Callable[[_Storage], bytes], order: str) -> np.ndarray:
+    """A tensor's values, as a view into its storage; `order` is NumPy's "<" or ">"."""
+    storage, offset, shape, strides = tensor
+    reach = offset + 1 + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
+    # The second check is against strides of zero, by which a small file could fill the memory.
+    if 0 in shape or reach > storage.elements or math.prod(shape) > storage.elements:
+        raise ValueError("a tensor that is empty or reaches past its storage")
+    values = np.frombuffer(fetch(storage), order + storage.code)
+    if values.size != storage.elements:
+        raise ValueError(f"storage {storage.key} has {values.size} elements, not {storage.elements}")
+    steps = [stride * values.itemsize for stride in strides]
+    view = np.lib.stride_tricks.as_strided(values[offset:], shape, steps, writeable=False)
+    return _from_bfloat16(view) if storage.code == "u2" else view
+
+
+def _from_state(path: Path, state: Any, fetch: Callable[[_Storage], bytes], order: str = "<") -> WeightsFile:
+    """The convolutions of an unpickled state dict, or of a checkpoint that has one as `state_dict`."""
+    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
+        state = state["state_dict"]
+    if not isinstance(state, dict):
+        raise InputError(f"{path} holds no state dict but a {type(state).__name__.strip('_')}")
+    keys = [key for key, value in state.items() if isinstance(key, str) and isinstance(value, _Tensor)]
+    layers = _features(path, keys, lambda key: _array(state[key], fetch, order))
+    return WeightsFile("torch", layers, "torchvision")
+
+
+def _read_torch_zip(path: Path) -> WeightsFile:
+    """The container since torch 1.6: NAME/data.pkl, NAME/data/KEY for each storage, often NAME/byteorder."""
+    with zipfile.ZipFile(path) as archive:
+        names = [name for name in archive.namelist() if name.endswith("/data.pkl")]
+        if len(names) != 1:
+            raise InputError(f"{path} is a zip archive, but not of torch (no data.pkl)")
+        folder = names[0].removesuffix("data.pkl")
+
+        def record(name: str) -> bytes:
+            # torch never compresses; a compressed record could be a thousand times the file's size.
+            if archive.getinfo(folder + name).compress_type != zipfile.ZIP_STORED:
+                raise ValueError(f"record {name} is compressed")
+            return archive.read(folder + name)
+
+        big = f"{folder}byteorder" in archive.namelist() and record("byteorder").strip() == b"big"
+        state = _Unpickler(io.BytesIO(record("data.pkl")), path).load()
+        fetch = functools.lru_cache(maxsize=1)(lambda storage: record(f"data/{storage.key}"))
+        return _from_state(path, state, fetch, ">" if big else "<")
+
+
+def _read_torch_stream(path: Path) -> WeightsFile:
+    """The older container: pickles of a magic number, a protocol, the system, the object, its storages' keys;
+    then each storage, a count of 8 bytes and its elements, little-endian on every machine."""
+    with path.open("rb") as file:
+        for _ in range(3):
+            _Unpickler(file, path).load()
+        unpickler = _Unpickler(file, path)
+        state, keys = unpickler.load(), _Unpickler(file, path).load()
+        places, place, end = {}, file.tell(), path.stat().st_size
+        for key in keys:
+            storage = unpickler.storages[key]
+            file.seek(place)
+            if int.from_bytes(file.read(8), "little") != storage.elements:
+                raise ValueError(f"storage {key} is not where it should be")
+            places[key], size = place + 8, storage.elements * np.dtype(storage.code).itemsize
+            place += 8 + size
+        if place > end:
+            raise ValueError(f"{place - end} bytes are missing at its end")
+
+        def fetch(storage: _Storage) -> bytes:
+            file.seek(places[storage.key])
+            return file.read(storage.elements * np.dtype(storage.code).itemsize)
+
+        return _from_state(path, state, fetch)

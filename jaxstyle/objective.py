@@ -1,0 +1,238 @@
+"""What is minimised: targets from the pictures, loss terms from an image, and their weighted sum.
+
+Everything that may be a number to be tried out (`Weights`) is traced; everything that changes the program
+(`Objective`: layers and formulae) is hashable and static.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from jaxstyle import defaults, losses
+from jaxstyle.networks import Network
+from jaxstyle.types import Features, Image, Scalar
+
+Number: TypeAlias = float | int | np.floating | np.ndarray | Array
+Statistic: TypeAlias = Any
+
+
+class Weights(NamedTuple):
+    """Weights of the terms. Every leaf may be traced: new values never recompile, and vmap runs over any of them.
+
+    Attributes:
+      content: of the content term; with the default terms, 1 is the reference for the other two.
+      style: of the style term. 30 keeps the content clear, 300 drowns most of it.
+      variation: of the total variation, which smooths grain.
+      layers: (n,), weights of the style layers within the style term; None for equal ones.
+      mix: (k,), weights of the k styles; they need not sum to one. None for equal ones.
+    """
+
+    content: Number = defaults.CONTENT_WEIGHT
+    style: Number = defaults.STYLE_WEIGHT
+    variation: Number = defaults.VARIATION_WEIGHT
+    layers: Float[Array | np.ndarray, " n"] | None = None
+    mix: Float[Array | np.ndarray, " k"] | None = None
+
+
+class LossTerms(NamedTuple):
+    """The weighted total, and the three terms before weighting."""
+
+    total: Array
+    content: Array
+    style: Array
+    variation: Array
+
+
+class Targets(NamedTuple):
+    """What the image is held against: features of the content by layer, and statistics of the style by layer."""
+
+    content: Mapping[str, Features]
+    style: Mapping[str, Statistic]
+
+
+class Formula(NamedTuple):
+    """The formulae of the three terms, all from `losses`.
+
+    Attributes:
+      content: (features, target features) -> loss of a layer.
+      statistic: features -> what is kept of a style; linear in the picture's positions, so that styles can be mixed.
+      style: (statistic, target statistic) -> loss of a layer.
+      variation: image -> loss.
+      mean: whether the layers of a term are averaged with their weights, or summed.
+    """
+
+    content: Callable[[Features, Features], Scalar]
+    statistic: Callable[[Features], Statistic]
+    style: Callable[[Statistic, Statistic], Scalar]
+    variation: Callable[[Image], Scalar]
+    mean: bool
+
+
+RELATIVE = Formula(
+    losses.content_loss, losses.gram_matrix, losses.relative_error, losses.total_variation, mean=True
+)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Which layers are compared, and how. Hashable; a static argument of every jitted function.
+
+    Attributes:
+      content_layers: layers whose features should stay those of the content.
+      style_layers: layers whose statistics should become those of the style.
+      formula: `RELATIVE`, or that of a preset.
+    """
+
+    content_layers: tuple[str, ...] = defaults.CONTENT_LAYERS
+    style_layers: tuple[str, ...] = defaults.STYLE_LAYERS
+    formula: Formula = RELATIVE
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """All layers that must be computed, each once."""
+        return tuple(dict.fromkeys(self.content_layers + self.style_layers))
+
+
+def content_targets(network: Network, content: Image, objective: Objective) -> dict[str, Features]:
+    """Features of the content picture at the content layers."""
+    return network.features(content, objective.content_layers)
+
+
+def style_statistics(network: Network, style: Image, objective: Objective) -> dict[str, Statistic]:
+    """Statistics of one style picture at the style layers."""
+    features = network.features(style, objective.style_layers)
+    return {layer: objective.formula.statistic(x) for layer, x in features.items()}
+
+
+def mix_statistics(statistics: Sequence[dict[str, Statistic]], mix: Array | None) -> dict[str, Statistic]:
+    """Weighted mean of the statistics of several styles; `mix` (k,) need not sum to one, None is equal shares."""
+    shares = jnp.ones(len(statistics)) if mix is None else jnp.asarray(mix)
+    shares = shares / jnp.sum(shares)
+    return jax.tree.map(lambda *xs: sum(s * x for s, x in zip(shares, xs, strict=True)), *statistics)
+
+
+def make_targets(
+    network: Network,
+    content: Image,
+    styles: Sequence[Image],
+    *,
+    objective: Objective | None = None,
+    mix: Array | None = None,
+) -> Targets:
+    """Targets of a content picture (h, w, 3) and one or more style pictures of any sizes, all in [0, 1]."""
+    objective = objective or Objective()
+    statistics = [style_statistics(network, style, objective) for style in styles]
+    return Targets(content_targets(network, content, objective), mix_statistics(statistics, mix))
+
+
+def _combine(values: Sequence[Scalar], weights: Array | None, mean: bool) -> Scalar:
+    weights = jnp.ones(len(values)) if weights is None else jnp.asarray(weights)
+    total = jnp.sum(weights * jnp.stack(values))
+    return total / jnp.sum(weights) if mean else total
+
+
+def loss_terms(
+    image: Image, network: Network, targets: Targets, weights: Weights, *, objective: Objective | None = None
+) -> LossTerms:
+    """The terms of the loss of an image, and their weighted sum; pure, for `jax.grad` of `.total`.
+
+    content_weight * content + style_weight * style + tv_weight * variation, each of content and style averaged (or,
+    in some presets, summed) over its layers.
+
+    Args:
+      image: (h, w, 3) in [0, 1], of the size of the content.
+      network: gives the features.
+      targets: from `make_targets` with the same objective.
+      weights: of the terms.
+      objective: layers and formulae.
+    """
+    objective = objective or Objective()
+    formula = objective.formula
+    features = network.features(image, objective.layers)
+    content = [formula.content(features[layer], targets.content[layer]) for layer in objective.content_layers]
+    style = [
+        formula.style(formula.statistic(features[layer]), targets.style[layer])
+        for layer in objective.style_layers
+    ]
+    content_term = _combine(content, None, formula.mean) if content else jnp.zeros(())
+    style_term = _combine(style, weights.layers, formula.mean) if style else jnp.zeros(())
+    variation_term = formula.variation(image)
+    total = (
+        weights.content * content_term + weights.style * style_term + weights.variation * variation_term
+    )
+    return LossTerms(total, content_term, style_term, variation_term)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A published objective: formulae, layers and weights, and the network that the weights are meant for.
+
+    Attributes:
+      objective: layers and formulae.
+      weights: as published.
+      source: program or paper.
+    """
+
+    objective: Objective
+    weights: Weights
+    source: str
+
+
+_NEURAL_STYLE = Formula(
+    losses.mean_squared_error,
+    losses.gram_matrix,
+    losses.mean_squared_style,
+    losses.absolute_variation_255,
+    mean=False,
+)
+
+PRESETS: dict[str, Preset] = {
+    "default": Preset(Objective(), Weights(), "relative terms: one setting for any size, network and layer"),
+    "gatys": Preset(
+        Objective(
+            ("conv4_2",),
+            ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"),
+            Formula(
+                losses.half_squared_error,
+                losses.gram_matrix,
+                losses.gatys_style,
+                losses.no_variation,
+                mean=True,
+            ),
+        ),
+        Weights(content=1.0, style=1e3, variation=0.0),
+        "Gatys, Ecker and Bethge 2015; for Keras weights",
+    ),
+    "neural-style": Preset(
+        Objective(formula=_NEURAL_STYLE),
+        Weights(content=5.0, style=100.0, variation=1e-3),
+        "jcjohnson/neural-style and its PyTorch port; for Keras weights",
+    ),
+    "pytorch-tutorial": Preset(
+        Objective(
+            ("conv2_2",),
+            ("conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1"),
+            _NEURAL_STYLE._replace(variation=losses.no_variation),
+        ),
+        Weights(content=1.0, style=1e6, variation=0.0),
+        "PyTorch's tutorial; for torchvision weights",
+    ),
+    "crowsonkb": Preset(
+        Objective(
+            formula=Formula(
+                losses.mean_squared_error,
+                losses.moments,
+                losses.wasserstein2,
+                losses.nine_point_variation,
+                mean=True,
+            )
+        ),
+        Weights(content=0.015, style=1.0, variation=2.0, layers=np.float32([256, 64, 16, 4, 1])),
+        "crowsonkb/style-transfer-pytorch; for torchvision weights (its first layer pads with the edge)",
+    ),
+}

@@ -1,0 +1,200 @@
+"""Solvers: what moves the pixels. Each is a frozen dataclass with a pair of pure functions, init and step.
+
+    state = solver.init(value_and_grad, image)
+    image, state, info = solver.step(value_and_grad, image, state)
+
+`value_and_grad` maps an image to ((total, terms), gradient). This is the only file that knows optax and jaxopt.
+"""
+
+import contextlib
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int
+
+from jaxstyle import defaults
+from jaxstyle.objective import LossTerms
+from jaxstyle.types import Image, Scalar
+
+with warnings.catch_warnings():
+    # jaxopt announces on import that it is no longer maintained; README.md says so to whoever needs to know.
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    import jaxopt
+
+ValueAndGrad: TypeAlias = Callable[[Image], tuple[tuple[Scalar, LossTerms], Image]]
+LineSearch: TypeAlias = Literal["backtracking", "zoom"]
+
+
+class Info(NamedTuple):
+    """Diagnostics of a step: the terms at the image that it started from, and the evaluations that it took."""
+
+    terms: LossTerms
+    evaluations: Int[Array, ""]
+
+
+class Solver(Protocol):
+    """The pair of functions, and whether a step has a loop in it around the evaluation of the loss."""
+
+    has_inner_loop: bool
+
+    def init(self, value_and_grad: ValueAndGrad, image: Image) -> Any:
+        """The state before the first step."""
+
+    def step(self, value_and_grad: ValueAndGrad, image: Image, state: Any) -> tuple[Image, Any, Info]:
+        """A better image, the next state, and diagnostics."""
+
+
+class AdamState(NamedTuple):
+    """Optax's state, and the learning rate: an array, so that lanes of a sweep may differ in it."""
+
+    moments: Any
+    rate: Float[Array, ""]
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam (Kingma and Ba 2014, https://arxiv.org/abs/1412.6980), pixels clipped to [0, 1] after each step.
+
+    Attributes:
+      rate: learning rate, in units of pixel values.
+      b1: decay of the mean of the gradients.
+      b2: decay of the mean of their squares; 0.99 forgets early, steep gradients sooner than the usual 0.999.
+      epsilon: added to the root of the latter.
+    """
+
+    rate: float = defaults.ADAM_RATE
+    b1: float = 0.9
+    b2: float = 0.99
+    epsilon: float = 1e-8
+    has_inner_loop = False
+
+    def _transform(self) -> optax.GradientTransformation:
+        return optax.scale_by_adam(b1=self.b1, b2=self.b2, eps=self.epsilon)
+
+    def init(self, value_and_grad: ValueAndGrad, image: Image) -> AdamState:
+        """Zero moments."""
+        del value_and_grad
+        return AdamState(self._transform().init(image), jnp.asarray(self.rate, image.dtype))
+
+    def step(
+        self, value_and_grad: ValueAndGrad, image: Image, state: AdamState
+    ) -> tuple[Image, AdamState, Info]:
+        """One evaluation, one step."""
+        (_, terms), gradient = value_and_grad(image)
+        direction, moments = self._transform().update(gradient, state.moments)
+        image = jnp.clip(image - state.rate * direction, 0.0, 1.0)
+        return image, AdamState(moments, state.rate), Info(terms, jnp.asarray(1))
+
+
+@dataclass(frozen=True)
+class Lbfgs:
+    """Limited-memory BFGS (Liu and Nocedal 1989), jaxopt's. Pixels are free between steps, as its model demands.
+
+    Attributes:
+      history: pairs of steps and gradients that are kept.
+      line_search: "backtracking" takes fewer evaluations a step, "zoom" meets the strong Wolfe conditions.
+      max_evaluations: of one line search.
+    """
+
+    history: int = defaults.HISTORY
+    line_search: LineSearch = "backtracking"
+    max_evaluations: int = defaults.LINE_SEARCH_EVALUATIONS
+    has_inner_loop = True
+
+    def _solver(self, value_and_grad: ValueAndGrad, image: Image) -> jaxopt.LBFGS:
+        # Outside jit the loss is compiled by itself and the loops run in Python; jaxopt must not compile them.
+        eager = not isinstance(image, jax.core.Tracer)
+        return jaxopt.LBFGS(
+            value_and_grad,
+            value_and_grad=True,
+            has_aux=True,
+            tol=0.0,
+            linesearch=self.line_search,
+            maxls=self.max_evaluations,
+            history_size=self.history,
+            implicit_diff=False,
+            jit=not eager,
+            unroll=eager,
+        )
+
+    def init(self, value_and_grad: ValueAndGrad, image: Image) -> Any:
+        """An empty history; one evaluation."""
+        return self._solver(value_and_grad, image).init_state(image)
+
+    def step(self, value_and_grad: ValueAndGrad, image: Image, state: Any) -> tuple[Image, Any, Info]:
+        """One line search along the quasi-Newton direction."""
+        image, new = self._solver(value_and_grad, image).update(image, state)
+        return image, new, Info(state.aux, jnp.asarray(new.num_fun_eval - state.num_fun_eval))
+
+
+class OptaxLbfgsState(NamedTuple):
+    """Optax's state, which holds the value and gradient that the line search ended on."""
+
+    inner: Any
+
+
+@dataclass(frozen=True)
+class OptaxLbfgs:
+    """Limited-memory BFGS, optax's: a second implementation, the referee of the first.
+
+    Optax's line search does not hand out the terms of the loss, so each step evaluates once more than it needs.
+
+    Attributes:
+      history: pairs of steps and gradients that are kept.
+      line_search: "zoom" (strong Wolfe conditions) or "backtracking".
+      max_evaluations: of one line search.
+    """
+
+    history: int = defaults.HISTORY
+    line_search: LineSearch = "zoom"
+    max_evaluations: int = defaults.LINE_SEARCH_EVALUATIONS
+    has_inner_loop = True
+
+    def _transform(self) -> optax.GradientTransformationExtraArgs:
+        if self.line_search == "zoom":
+            search = optax.scale_by_zoom_linesearch(self.max_evaluations, initial_guess_strategy="one")
+        else:
+            search = optax.scale_by_backtracking_linesearch(self.max_evaluations, store_grad=True)
+        return optax.lbfgs(memory_size=self.history, linesearch=search)
+
+    def init(self, value_and_grad: ValueAndGrad, image: Image) -> OptaxLbfgsState:
+        """An empty history."""
+        del value_and_grad
+        return OptaxLbfgsState(self._transform().init(image))
+
+    def step(
+        self, value_and_grad: ValueAndGrad, image: Image, state: OptaxLbfgsState
+    ) -> tuple[Image, OptaxLbfgsState, Info]:
+        """One line search along the quasi-Newton direction."""
+        # Outside jit the loss is compiled by itself; optax's loops around it must then run in Python.
+        with contextlib.nullcontext() if isinstance(image, jax.core.Tracer) else jax.disable_jit():
+            (value, terms), gradient = value_and_grad(image)
+            updates, inner = self._transform().update(
+                gradient, state.inner, image, value=value, grad=gradient, value_fn=_as_function(value_and_grad)
+            )
+            search = optax.tree.get(inner, "info")
+            evaluations = 1 + jnp.asarray(search.num_linesearch_steps)
+            return optax.apply_updates(image, updates), OptaxLbfgsState(inner), Info(terms, evaluations)
+
+
+def _as_function(value_and_grad: ValueAndGrad) -> Callable[[Image], Scalar]:
+    """A function whose derivative is the gradient that `value_and_grad` gives, for callers that differentiate."""
+
+    @jax.custom_vjp
+    def function(image: Image) -> Scalar:
+        return value_and_grad(image)[0][0]
+
+    def forward(image: Image) -> tuple[Scalar, Image]:
+        (value, _), gradient = value_and_grad(image)
+        return value, gradient
+
+    function.defvjp(forward, lambda gradient, cotangent: (cotangent * gradient,))
+    return function
+
+
+SOLVERS: dict[str, type[Solver]] = {"adam": Adam, "lbfgs": Lbfgs, "optax-lbfgs": OptaxLbfgs}

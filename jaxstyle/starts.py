@@ -1,0 +1,84 @@
+"""Where a transfer begins: the sizes from coarse to fine, and the first image.
+
+Images are (h, w, 3), float32, in [0, 1].
+"""
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import Literal, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxstyle import defaults
+from jaxstyle.types import Image, Key
+
+Start: TypeAlias = Literal["content", "noise", "style", "blur"]
+
+MIN_SIDE = 16  # below, VGG's fifth block has no pixel left
+
+
+def scale_sizes(height: int, width: int, min_size: int | None = None) -> list[tuple[int, int]]:
+    """Sizes (height, width) from coarse to fine, each larger by a factor of sqrt 2, the last as given.
+
+    Args:
+      height, width: of the result.
+      min_size: long side below which no scale goes; None for 128, the long side itself for a single scale.
+    """
+    long_side = max(height, width)
+    coarsest = min(defaults.COARSEST if min_size is None else min_size, long_side)
+    sizes = [(height, width)]
+    while True:
+        ratio = 2 ** (-len(sizes) / 2)
+        h, w = (max(MIN_SIDE, round(side * ratio / 8) * 8) for side in (height, width))
+        if long_side * ratio < coarsest * 0.99:
+            return sizes[::-1]
+        sizes.append((h, w))
+
+
+@functools.partial(jax.jit, static_argnums=(1, 2))
+def resize(image: Image, height: int, width: int) -> Image:
+    """Lanczos resampling, antialiased when shrinking; clipped to [0, 1]."""
+    shape = (height, width, image.shape[2])
+    return jnp.clip(jax.image.resize(image, shape, "lanczos3", antialias=True), 0.0, 1.0)
+
+
+def blur(image: Image, sigma: float) -> Image:
+    """Gaussian blur with edges replicated; `sigma` in pixels."""
+    radius = max(1, math.ceil(3 * sigma))
+    kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
+    kernel = jnp.asarray(kernel / kernel.sum(), image.dtype)
+    for _ in range(2):
+        padded = jnp.pad(image, ((radius, radius), (0, 0), (0, 0)), mode="edge")
+        windows = jnp.stack([padded[i : i + image.shape[0]] for i in range(2 * radius + 1)])
+        image = jnp.einsum("k,khwc->whc", kernel, windows, precision=jax.lax.Precision.HIGHEST)
+    return image
+
+
+def starting_image(
+    init: Start | Image, content: Image, styles: Sequence[Image], shape: tuple[int, int], key: Key
+) -> Image:
+    """The first iterate, (height, width, 3) for `shape` = (height, width).
+
+    "content"; "blur", the content without detail (sigma 1/32 of the long side); "noise", independent Gaussian pixels
+    about mid-grey; "style", the first style picture, cropped to the shape; or a picture.
+    """
+    if not isinstance(init, str):
+        return resize(jnp.asarray(init, jnp.float32), *shape)
+    if init == "content":
+        return resize(content, *shape)
+    if init == "blur":
+        return jnp.clip(blur(resize(content, *shape), max(shape) / 32), 0.0, 1.0)
+    if init == "noise":
+        return jnp.clip(0.5 + 0.15 * jax.random.normal(key, (*shape, 3)), 0.0, 1.0)
+    return cover(styles[0], *shape)
+
+
+def cover(image: Image, height: int, width: int) -> Image:
+    """The image resized to cover height x width and cropped about its centre."""
+    ratio = max(height / image.shape[0], width / image.shape[1])
+    h, w = max(height, round(image.shape[0] * ratio)), max(width, round(image.shape[1] * ratio))
+    top, left = (h - height) // 2, (w - width) // 2
+    return resize(image, h, w)[top : top + height, left : left + width]

@@ -1,0 +1,453 @@
+"""Where weights come from: files shipped, cached, downloaded by the registry, or given in any known format.
+
+Weights travel as `Network.params`, {"conv1_1": {"kernel": (3, 3, in, out), "bias": (out,)}, ...} in float32,
+together with the preprocessing that they were trained with. On disk we keep them in an HDF5 file of our own
+(`formats`), which also names its network, source, licence, and the hash of the file that it was made from.
+Only `fetch`, and `load_network` through it, uses the net.
+"""
+
+import functools
+import hashlib
+import os
+import tempfile
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeAlias, get_args
+from urllib.parse import urlsplit
+
+import jax.numpy as jnp
+import numpy as np
+import pooch
+
+from jaxstyle import formats
+from jaxstyle.errors import InputError, nearest
+from jaxstyle.formats import Convolution, WeightsFile
+from jaxstyle.networks import ARCHITECTURES, PREPROCESSING, Network
+from jaxstyle.networks.vgg import Padding, Pooling
+
+__all__ = ["DownloadError", "WeightsInfo", "cache_folder", "convert", "describe", "fetch", "load_network"]
+__all__ += ["save_weights", "show"]
+
+PathLike: TypeAlias = str | os.PathLike[str]
+Progress: TypeAlias = Callable[[int, int], Any]  # called with (bytes so far, bytes in all)
+
+_DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+
+
+class DownloadError(Exception):
+    """Weights could not be brought to this machine. One plain line: why, and what to do instead."""
+
+
+@dataclass(frozen=True)
+class WeightsInfo:
+    """A file of the registry, whose head (weights/registry.toml) says what most of the fields are.
+
+    From `describe`, `path` is where the weights are, None if they are not at hand; if they are, `bytes` is
+    their size on this disk, not the download's.
+    """
+
+    network: str
+    source: str
+    name: str
+    format: str
+    preprocessing: str
+    licence: str
+    origin: str
+    urls: tuple[str, ...] = ()
+    bytes: int = 0
+    hash: str = ""
+    path: Path | None = None
+
+
+def load_network(
+    name: str,
+    weights: PathLike | None = None,
+    *,
+    pooling: str | None = None,
+    padding: str | None = None,
+    dtype: Any = None,
+    progress: Progress | None = None,
+) -> Network:
+    """A network with its weights.
+
+    Args:
+      name: "compact", "vgg19" or "vgg16".
+      weights: a file of that network (.h5 of jaxstyle or Keras, .pth, .safetensors). None: the shipped file,
+        or the one in the cache, or else the registry's first source of it, downloaded and cached.
+      pooling: "max" or "average". None, here and below, means the network's own.
+      padding: "zero", "edge" or "reflect".
+      dtype: of the convolutions, float32 or bfloat16.
+      progress: called with (bytes so far, bytes in all) during a download.
+
+    Raises:
+      InputError: an unknown name or option, or a file that does not hold this network.
+      DownloadError: the weights are not on this machine and could not be brought there.
+    """
+    module, options = _architecture(name), _options(pooling, padding, dtype)
+    path = (
+        Path(weights).expanduser() if weights is not None else _at_hand(name) or fetch(name, None, progress)
+    )
+    file = formats.read(path)
+    preprocessing = _preprocessing(file, path)
+    params = {
+        layer: {key: jnp.asarray(array) for key, array in convolution._asdict().items()}
+        for layer, convolution in _layers(file, path, name).items()
+    }
+    return Network(params=params, name=name, module=module.clone(**options), preprocessing=preprocessing)
+
+
+def save_weights(
+    path: PathLike,
+    params: Mapping[str, Any],
+    *,
+    network: str,
+    preprocessing: str,
+    source: str,
+    licence: str,
+    sha256: str = "",
+    dtype: Any = np.float32,
+) -> None:
+    """Writes parameters as a file of our own, which `load_network` reads; all or nothing.
+
+    Args:
+      path: the file (.h5); one already there is replaced, a folder not there is made.
+      params: {"conv1_1": {"kernel": (3, 3, in, out), "bias": (out,)}, ...}, floating; the deepest may be
+        missing, and the network then ends there.
+      network: the architecture's name.
+      preprocessing: "keras" or "torchvision".
+      source: where the weights came from, an address or a few words.
+      licence: of the weights.
+      sha256: of the file that they came from, "" if there is none.
+      dtype: of the arrays in the file, float32 or float16.
+
+    Raises:
+      InputError: the parameters are not such a network's, not finite in `dtype`, or cannot be written there.
+    """
+    _architecture(network)
+    attributes = {"network": network, "preprocessing": _known(preprocessing, path), "source": source}
+    with np.errstate(over="ignore"):  # what overflows float16 is refused as not finite
+        layers = {
+            name: Convolution(*(np.asarray(layer[key]).astype(dtype) for key in ("kernel", "bias")))
+            for name, layer in params.items()
+        }
+    layers = _layers(WeightsFile("jaxstyle", layers, preprocessing, attributes), path, network)
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        formats.write(path, layers, {**attributes, "licence": licence, "sha256": sha256}, dtype)
+    except OSError as error:
+        raise InputError(f"cannot write {path} ({error.strerror or error})") from error
+
+
+def convert(
+    path: PathLike, out: PathLike | None = None, name: str | None = None, *, preprocessing: str | None = None
+) -> Path:
+    """Converts a file of any known format to our own, and returns where that is.
+
+    Args:
+      path: the file.
+      out: the file to write; None: the cache's, from which `load_network` then takes the network.
+      name: the network that it must hold; None: whichever it holds.
+      preprocessing: "keras" or "torchvision", where the file is not what its format suggests.
+
+    Raises:
+      InputError: the file is not of a known network, or of another than `name`; or `out` cannot be written.
+    """
+    path = Path(path).expanduser()
+    file = formats.read(path)
+    network = name or _network_of(file)
+    if network is None:
+        raise InputError(f"{path} holds none of the known networks, {', '.join(ARCHITECTURES)}")
+    params = {layer: convolution._asdict() for layer, convolution in _layers(file, path, network).items()}
+    if out is None and _shipped(f"{network}.h5"):
+        raise InputError(f"{network} comes with jaxstyle and is not taken from the cache; say where to write")
+    out = cache_folder() / f"{network}.h5" if out is None else Path(out).expanduser()
+    entry = next((e for e in _registry() if e.network == network and _matches(path, e.hash)), None)
+    if file.kind == "jaxstyle":  # ours already: what it says of its origin stays true
+        origin = {key: file.attributes[key] for key in ("source", "licence", "sha256")}
+    else:
+        source, licence = ((*entry.urls, entry.origin)[0], entry.licence) if entry else (path.name, "unknown")
+        origin = {"source": source, "licence": licence, "sha256": _digest(path, "sha256")}
+    preprocessing = preprocessing or (entry.preprocessing if entry else _preprocessing(file, path))
+    save_weights(out, params, network=network, preprocessing=preprocessing, **origin)
+    return out
+
+
+def fetch(name: str, source: str | None = None, progress: Progress | None = None) -> Path:
+    """Downloads a network's weights into the cache, converted, unless they are there already.
+
+    The download is checked against the registry's hash, and deleted once converted. Whatever goes wrong, an
+    interruption included, the cache is left as it was.
+
+    Args:
+      name: the network.
+      source: "keras" or "torchvision"; None: whichever is in the cache, or else the registry's first.
+      progress: called with (bytes so far, bytes in all).
+
+    Returns:
+      the file in the cache, or the shipped one.
+
+    Raises:
+      InputError: an unknown network or source.
+      DownloadError: no address gave the right file, or the cache cannot be written.
+    """
+    entry = _entry(name, source)
+    if not entry.urls:
+        if path := _at_hand(name):
+            return path
+        raise DownloadError(f"{entry.name} is missing from this installation of jaxstyle; install it again")
+    out = cache_folder() / f"{name}.h5"
+    cached = formats.read_attributes(out)
+    if cached and (source is None or cached.get("source") in entry.urls):
+        return out
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=out.parent) as folder:
+            original = Path(folder) / entry.name
+            _download(entry, original, progress)
+            return convert(original, out, name)
+    except (OSError, InputError) as error:
+        raise DownloadError(
+            f"{name} cannot be kept in the cache {out.parent} ({getattr(error, 'strerror', None) or error}); "
+            "set JAXSTYLE_CACHE to another folder, or give a file with --weights FILE"
+        ) from error
+
+
+def describe() -> list[WeightsInfo]:
+    """Every file that `fetch` knows, and whatever else is in the cache, with where it is on this machine."""
+    infos = []
+    for network in ARCHITECTURES:
+        path = _at_hand(network)
+        entries = [entry for entry in _fetchable() if entry.network == network]
+        if path:
+            held = formats.read_attributes(path)
+            told = [held.get(key, "unknown") for key in ("preprocessing", "licence", "source")]
+            here = {"licence": told[1], "bytes": path.stat().st_size, "path": path}
+            mine = [entry for entry in entries if not entry.urls or told[2] in entry.urls]
+            entries = [replace(entry, **here) if entry in mine else entry for entry in entries]
+            if not mine:
+                other = WeightsInfo(network, "converted", path.name, "jaxstyle", *told)
+                entries.append(replace(other, **here))
+        infos += entries
+    return infos
+
+
+def show(path_or_name: PathLike) -> dict[str, Any]:
+    """What a file of weights holds.
+
+    Args:
+      path_or_name: a file of any known format, or the name of a network whose weights are at hand.
+
+    Returns:
+      path, format, bytes, sha256 (of the file), network (None if it is none that we know), preprocessing,
+      attributes, parameters (their number), layers: name -> shape, mean and std of the kernel.
+
+    Raises:
+      InputError: the network is not at hand, or the file is of no known format.
+    """
+    path = Path(path_or_name).expanduser()
+    if str(path_or_name) in ARCHITECTURES:
+        path = _at_hand(str(path_or_name))
+        if path is None:
+            raise InputError(f"{path_or_name} is not on this machine: jaxstyle weights fetch {path_or_name}")
+    file = formats.read(path)
+    network = _network_of(file)
+    layers = _named(file, network) if network in ARCHITECTURES else file.layers
+    return {
+        "path": str(path),
+        "format": file.kind,
+        "bytes": path.stat().st_size,
+        "sha256": _digest(path, "sha256"),
+        "network": network,
+        "preprocessing": _preprocessing(file, path),
+        "attributes": dict(file.attributes),
+        "parameters": sum(array.size for layer in layers.values() for array in layer),
+        "layers": {
+            name: {"shape": kernel.shape, "mean": float(kernel.mean()), "std": float(kernel.std())}
+            for name, (kernel, _) in layers.items()
+        },
+    }
+
+
+def cache_folder() -> Path:
+    """Where converted weights are kept: $JAXSTYLE_CACHE, or else the system's folder for caches."""
+    folder = os.environ.get("JAXSTYLE_CACHE")
+    return Path(folder).expanduser() if folder else pooch.os_cache("jaxstyle")
+
+
+def _shipped(name: str) -> Path | None:
+    """A file that comes with jaxstyle: in the installed package, or in the checkout that this is."""
+    package = Path(__file__).parent
+    paths = (package / "shipped" / name, package.parent / "weights" / name)
+    return next((path for path in paths if path.is_file()), None)
+
+
+def _at_hand(network: str) -> Path | None:
+    """The network's file on this machine, shipped or cached."""
+    cached = cache_folder() / f"{network}.h5"
+    return _shipped(f"{network}.h5") or (cached if cached.is_file() else None)
+
+
+@functools.cache
+def _registry() -> tuple[WeightsInfo, ...]:
+    path = _shipped("registry.toml")
+    if path is None:
+        raise DownloadError("registry.toml is missing from this installation of jaxstyle; install it again")
+    entries = tomllib.loads(path.read_text("utf-8"))["file"]
+    return tuple(WeightsInfo(**{**entry, "urls": tuple(entry.get("urls", ()))}) for entry in entries)
+
+
+def _fetchable() -> list[WeightsInfo]:
+    """The registry without the files that it only recognises."""
+    return [entry for entry in _registry() if entry.urls or entry.format == "jaxstyle"]
+
+
+def _entry(network: str, source: str | None) -> WeightsInfo:
+    _architecture(network)
+    entries = {entry.source: entry for entry in _fetchable() if entry.network == network}
+    source = next(iter(entries), None) if source is None else source
+    if source not in entries:
+        near = nearest(str(source), entries)
+        raise InputError(f"{network} has no source {source!r}; it has {', '.join(entries) or 'none'}{near}")
+    return entries[source]
+
+
+def _architecture(name: str) -> Any:
+    if name not in ARCHITECTURES:
+        known = ", ".join(ARCHITECTURES)
+        raise InputError(f"no network {name!r}; there are {known}{nearest(name, ARCHITECTURES)}")
+    return ARCHITECTURES[name]
+
+
+def _options(pooling: str | None, padding: str | None, dtype: Any) -> dict[str, Any]:
+    """The options that were given, checked; a dtype always as the same object, so that modules are equal."""
+    dtype = None if dtype is None else getattr(dtype, "__name__", str(dtype))
+    options = {"pooling": pooling, "padding": padding, "dtype": dtype}
+    allowed = {"pooling": get_args(Pooling), "padding": get_args(Padding), "dtype": tuple(_DTYPES)}
+    options = {key: value for key, value in options.items() if value is not None}
+    for key, value in options.items():
+        if value not in allowed[key]:
+            raise InputError(
+                f"no {key} {value!r}; there are {', '.join(allowed[key])}{nearest(value, allowed[key])}"
+            )
+    return {key: _DTYPES.get(value, value) for key, value in options.items()}
+
+
+def _known(preprocessing: str, path: PathLike) -> str:
+    if preprocessing not in PREPROCESSING:
+        near = nearest(preprocessing, PREPROCESSING)
+        raise InputError(
+            f"{path}: no preprocessing {preprocessing!r}; there are {', '.join(PREPROCESSING)}{near}"
+        )
+    return preprocessing
+
+
+def _preprocessing(file: WeightsFile, path: Path) -> str:
+    """What the file says of its preprocessing, or the registry of files of its name, or its format."""
+    if file.kind in ("torch", "safetensors") and "preprocessing" not in file.attributes:
+        for entry in _registry():
+            if entry.format == "torch" and Path(entry.name).stem in path.name:
+                return entry.preprocessing
+    return _known(file.preprocessing, path)
+
+
+def _network_of(file: WeightsFile) -> str | None:
+    """The network that a file holds: what it says itself, or whose shapes its layers have."""
+    if file.kind == "jaxstyle":
+        return file.attributes["network"]
+    return next((network for network in ARCHITECTURES if not _misfit(file, network)), None)
+
+
+def _named(file: WeightsFile, network: str) -> dict[str, Convolution]:
+    """A file's layers by that network's names; those of a state dict have only their order."""
+    if file.kind in ("keras", "jaxstyle"):
+        return file.layers
+    shapes, layers = ARCHITECTURES[network].kernel_shapes, file.layers
+    return dict(zip([*shapes, *[*layers][len(shapes) :]], layers.values(), strict=False))
+
+
+def _misfit(file: WeightsFile, network: str) -> str:
+    """How a file's layers differ from that network's, "" if not at all; our own may lack the deepest."""
+    shapes, layers = ARCHITECTURES[network].kernel_shapes, _named(file, network)
+    for name, layer in layers.items():
+        if name not in shapes:
+            return f"it has {name}, which {network} has not"
+        if layer.kernel.shape != shapes[name] or layer.bias.shape != shapes[name][3:]:
+            return f"its {name} is {layer.kernel.shape}, not {shapes[name]}"
+    complete = list(shapes)[: len(layers)] if file.kind == "jaxstyle" and layers else list(shapes)
+    missing = [name for name in complete if name not in layers]
+    return f"it has no {missing[0]}" if missing else ""
+
+
+def _layers(file: WeightsFile, path: PathLike, network: str) -> dict[str, Convolution]:
+    """A file's layers by the network's names, in its order, checked to be that network's and finite."""
+    _architecture(network)
+    holds = _network_of(file)
+    if holds not in (network, None):
+        raise InputError(f"{path} holds {holds}, not {network}")
+    if reason := _misfit(file, network):
+        raise InputError(f"{path} does not hold {network}: {reason}")
+    layers = _named(file, network)
+    for name, layer in layers.items():
+        if not all(np.isfinite(array).all() for array in layer):
+            raise InputError(f"{path}: {name} has weights that are not finite")
+    return {name: layers[name] for name in ARCHITECTURES[network].kernel_shapes if name in layers}
+
+
+def _digest(path: Path, algorithm: str) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+def _matches(path: Path, expected: str) -> bool:
+    """Whether a file has a hash of the registry: md5:, sha256: or sha256-prefix: and hexadecimal digits."""
+    algorithm, _, digits = expected.partition(":")
+    return bool(digits) and _digest(path, algorithm.removesuffix("-prefix")).startswith(digits)
+
+
+class _Bar:
+    """What pooch asks of a progress bar, around a function of (bytes so far, bytes in all)."""
+
+    def __init__(self, progress: Progress, total: int):
+        self.progress, self.expected, self.total, self.done = progress, total, 0, 0
+
+    def update(self, size: int) -> None:
+        total = self.total or self.expected  # pooch sets `total`, to 0 where the server does not tell
+        self.done = min(self.done + size, total)
+        self.progress(self.done, total)
+
+    def reset(self) -> None:
+        self.done = 0
+
+    def close(self) -> None:
+        pass
+
+
+def _download(entry: WeightsInfo, path: Path, progress: Progress | None) -> None:
+    """Tries one address after another until the file has the right hash."""
+    import requests  # which pooch stands on; slow to import
+
+    words = {
+        "ConnectionError": "no connection",
+        "ChunkedEncodingError": "broken off",
+        "ReadTimeout": "timed out",
+    }
+    reasons = []
+    for url in entry.urls:
+        bar = _Bar(progress, entry.bytes) if progress else False
+        try:
+            pooch.HTTPDownloader(progressbar=bar, chunk_size=1 << 18)(url, str(path), None)
+        except requests.HTTPError as error:
+            reason = f"HTTP {error.response.status_code}"
+        except requests.RequestException as error:
+            reason = words.get(type(error).__name__, type(error).__name__)
+        else:
+            if _matches(path, entry.hash):
+                return
+            reason = "what came is not the right file, by its hash"
+        reasons.append(f"{urlsplit(url).netloc}: {reason}")
+    raise DownloadError(
+        f"{entry.network} could not be downloaded ({'; '.join(reasons)}); get {entry.urls[0]} elsewhere and "
+        "give the file with --weights FILE, or run: jaxstyle weights convert FILE"
+    )

@@ -1,0 +1,37 @@
+"""Strict settings for every test: shapes checked on each call, no silent promotion, warnings are errors."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+from jaxtyping import install_import_hook
+
+MODULES = ("losses", "networks", "objective", "optimise", "solvers", "starts", "weights", "formats", "images")
+with install_import_hook([f"jaxstyle.{module}" for module in MODULES], "beartype.beartype"):
+    import importlib
+
+    for module in MODULES:
+        importlib.import_module(f"jaxstyle.{module}")
+
+import jax
+import pytest
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees, or leaves anything in, the user's cache."""
+    monkeypatch.setenv("JAXSTYLE_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real pictures and weights beside a checkout, where there is one."""
+    if not SHARED.is_dir():
+        pytest.skip("needs the shared pictures and weights")
+    return SHARED

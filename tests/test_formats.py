@@ -1,0 +1,648 @@
+"""Every format, written here byte by byte in its own layout, is read back bit by bit; what is broken or
+hostile is refused in one line; and a network's features from each kind of file are those of a naive twin.
+"""
+
+import io
+import json
+import os
+import pickle
+import struct
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import jax
+import numpy as np
+import pytest
+
+from jaxstyle import formats
+from jaxstyle.errors import InputError
+from jaxstyle.formats import Convolution
+from jaxstyle.networks.vgg import VGG19
+from jaxstyle.weights import load_network, save_weights
+
+REAL = Path(__file__).parents[2] / "shared/weights/vgg19_torchvision_conv1_1_to_conv3_1.npz"
+
+LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+
+Layers = dict[str, Convolution]  # by the networks' names, shallow to deep
+Tensors = dict[str, np.ndarray]  # by a state dict's
+
+
+# Writers: Keras
+
+
+def write_keras_old(path: Path, layers: Layers) -> None:
+    """The files of keras-applications: attributes in bytes, layers without weights, `block1_conv1_W_1:0`."""
+    with h5py.File(path, "w") as file:
+        keras_group(file, layers, "{name}_W_1:0", "{name}_b_1:0", np.bytes_)
+
+
+def write_keras_new(path: Path, layers: Layers) -> None:
+    """What Keras 2 writes today: the layer's name again inside its group."""
+    with h5py.File(path, "w") as file:
+        keras_group(file, layers, "{name}/kernel:0", "{name}/bias:0", object)
+
+
+def write_keras_model(path: Path, layers: Layers) -> None:
+    """A whole model, with a dense layer after the convolutions."""
+    with h5py.File(path, "w") as file:
+        root = file.create_group("model_weights")
+        keras_group(root, layers, "{name}/kernel:0", "{name}/bias:0", object)
+        root.attrs["layer_names"] = [*root.attrs["layer_names"], "fc1"]
+        root.create_group("fc1").attrs["weight_names"] = ["kernel:0", "bias:0"]
+        root["fc1"]["kernel:0"], root["fc1"]["bias:0"] = np.zeros((2, 3), "f4"), np.zeros(3, "f4")
+
+
+def keras_group(root: h5py.Group, layers: Layers, kernel: str, bias: str, text: type) -> None:
+    names = ["input_1"]
+    for layer, (weight, offset) in layers.items():
+        block, index = layer.removeprefix("conv").split("_")
+        name = f"block{block}_conv{index}"
+        group = root.create_group(name)
+        # Not in the order of the alphabet, so that only the attribute tells which is the kernel.
+        group[bias.format(name=name)] = offset
+        group[kernel.format(name=name)] = weight
+        inside = [kernel.format(name=name), bias.format(name=name)]
+        group.attrs["weight_names"] = np.array(inside, text)
+        names += [name, f"block{block}_pool"] if index == "2" else [name]
+    for name in names:
+        root.require_group(name).attrs.setdefault("weight_names", np.zeros(0))
+    root.attrs["layer_names"] = np.array(names, text)
+
+
+# Writers: state dicts
+
+
+def state_dict(layers: Layers) -> Tensors:
+    """torchvision's names and layout: OIHW, numbered with a ReLU after each, a pooling after each block."""
+    tensors, n, block = {}, 0, "1"
+    for name, (kernel, bias) in layers.items():
+        n, block = n + (name[4] != block), name[4]
+        tensors[f"features.{n}.weight"] = np.ascontiguousarray(kernel.transpose(3, 2, 0, 1))
+        tensors[f"features.{n}.bias"] = bias
+        n += 2
+    return tensors
+
+
+def write_safetensors(path: Path, layers: Layers) -> None:
+    safetensors(path, state_dict(layers))
+
+
+def safetensors(path: Path, tensors: Tensors, metadata: dict | None = None, code: str = "F32") -> None:
+    header, data = {"__metadata__": metadata} if metadata else {}, b""
+    chunks, end = [], 0
+    for name, array in tensors.items():
+        chunks.append(array.tobytes())
+        header[name] = {"dtype": code, "shape": array.shape, "data_offsets": [end, end + array.nbytes]}
+        end += array.nbytes
+    text = json.dumps(header).encode()
+    data = b"".join([struct.pack("<Q", len(text)), text, *chunks])
+    path.write_bytes(data)
+
+
+# A pickle's opcodes, protocol 2; see pickletools.
+
+
+def text(value: str) -> bytes:
+    return b"X" + struct.pack("<I", len(value.encode())) + value.encode()
+
+
+def number(value: int) -> bytes:
+    return b"J" + struct.pack("<i", value)
+
+
+def tuple_(*items: bytes) -> bytes:
+    return b"(" + b"".join(items) + b"t"
+
+
+def call(name: str, *arguments: bytes) -> bytes:
+    return global_(name) + tuple_(*arguments) + b"R"
+
+
+def global_(name: str) -> bytes:
+    module, _, attribute = name.rpartition(".")
+    return f"c{module}\n{attribute}\n".encode()
+
+
+def storage(key: str, kind: str, size: int, *view: bytes) -> bytes:
+    return (
+        tuple_(text("storage"), global_(f"torch.{kind}"), text(key), text("cpu"), number(size), *view) + b"Q"
+    )
+
+
+def tensor(
+    store: bytes, offset: int, shape: tuple, strides: tuple, rebuild: str = "_rebuild_tensor_v2"
+) -> bytes:
+    more = () if rebuild == "_rebuild_tensor" else (b"\x89", call("collections.OrderedDict"))
+    sizes = (tuple_(*map(number, shape)), tuple_(*map(number, strides)))
+    return call(f"torch._utils.{rebuild}", store, number(offset), *sizes, *more)
+
+
+def dictionary(items: dict[str, bytes]) -> bytes:
+    """An OrderedDict with torch's `_metadata`, an attribute which a BUILD sets."""
+    inside = b"".join(text(key) + value for key, value in items.items())
+    metadata = b"}(" + text("_metadata") + call("collections.OrderedDict") + b"u"
+    return call("collections.OrderedDict") + b"(" + inside + b"u" + metadata + b"b"
+
+
+def program(body: bytes) -> bytes:
+    return b"\x80\x02" + body + b"."
+
+
+def contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(int(np.prod(shape[i + 1 :])) for i in range(len(shape)))
+
+
+KINDS = {"f4": "FloatStorage", "f2": "HalfStorage", "f8": "DoubleStorage", "u2": "BFloat16Storage"}
+KINDS |= {"i8": "LongStorage"}
+
+
+def pickled(tensors: Tensors, old: bool = False) -> tuple[bytes, dict[str, bytes]]:
+    """A state dict's pickle, and its storages: one a tensor, little-endian."""
+    items, storages = {}, {}
+    for key, (name, array) in enumerate(tensors.items()):
+        view = (b"N",) if old else ()
+        store = storage(str(key), KINDS[array.dtype.str[1:]], array.size, *view)
+        rebuild = "_rebuild_tensor" if old else "_rebuild_tensor_v2"
+        items[name] = tensor(store, 0, array.shape, contiguous(array.shape), rebuild)
+        storages[str(key)] = array.tobytes()
+    return dictionary(items), storages
+
+
+def zip_file(path: Path, body: bytes, storages: dict[str, bytes], order: str | None = "little") -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("vgg/data.pkl", program(body))
+        if order:
+            archive.writestr("vgg/byteorder", order)
+        for key, data in storages.items():
+            archive.writestr(f"vgg/data/{key}", data)
+        archive.writestr("vgg/version", "3\n")
+
+
+def stream_file(path: Path, body: bytes, storages: dict[str, bytes], size: int = 4) -> None:
+    info = {"protocol_version": 1001, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}
+    with path.open("wb") as file:
+        for value in (0x1950A86A20F9469CFC6C, 1001, info):
+            pickle.dump(value, file, protocol=2)
+        file.write(program(body))
+        pickle.dump(sorted(storages), file, protocol=2)
+        for key in sorted(storages):
+            file.write(struct.pack("<q", len(storages[key]) // size) + storages[key])
+
+
+def write_zip(path: Path, layers: Layers) -> None:
+    zip_file(path, *pickled(state_dict(layers)))
+
+
+def write_stream(path: Path, layers: Layers) -> None:
+    """As torchvision's own files of 2017: the older container, and the older name for building a tensor."""
+    stream_file(path, *pickled(state_dict(layers), old=True))
+
+
+WRITERS: dict[str, Callable[[Path, Layers], None]] = {
+    "keras_old.h5": write_keras_old,
+    "keras_new.h5": write_keras_new,
+    "zip.pth": write_zip,
+    "stream.pth": write_stream,
+    "some.safetensors": write_safetensors,
+}
+
+
+# What they are tried on
+
+
+def random_layers(shapes: dict[str, tuple[int, ...]], seed: int = 0) -> Layers:
+    """He initialisation, so that features neither vanish nor grow."""
+    rng = np.random.default_rng(seed)
+    return {
+        name: Convolution(
+            rng.standard_normal(shape, np.float32) * np.float32(np.sqrt(2 / np.prod(shape[:3]))),
+            rng.standard_normal(shape[3], np.float32) * np.float32(0.1),
+        )
+        for name, shape in shapes.items()
+    }
+
+
+SMALL = {"conv1_1": (3, 3, 3, 4), "conv1_2": (3, 3, 4, 4), "conv2_1": (3, 3, 4, 6)}
+
+
+@pytest.fixture(scope="module")
+def small() -> Layers:
+    return random_layers(SMALL)
+
+
+@pytest.fixture(scope="module")
+def vgg19() -> Layers:
+    return random_layers(VGG19.kernel_shapes)
+
+
+def assert_same(found: Layers, expected: Layers) -> None:
+    """Bit-equal, in the same order, whatever the layers are called."""
+    assert len(found) == len(expected)
+    for layer, other in zip(found.values(), expected.values(), strict=True):
+        for array, wanted in zip(layer, other, strict=True):
+            assert array.dtype == np.float32
+            np.testing.assert_array_equal(array, wanted, strict=True)
+
+
+def refused(path: Path) -> str:
+    """The one line with which a file is refused; it says which file."""
+    with pytest.raises(InputError) as caught:
+        formats.read(path)
+    message = str(caught.value)
+    assert str(path) in message and "\n" not in message and len(message) < 600
+    return message
+
+
+# Reading
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_every_format_is_read_bit_by_bit(name: str, small: Layers, tmp_path: Path) -> None:
+    WRITERS[name](tmp_path / name, small)
+    file = formats.read(tmp_path / name)
+    assert_same(file.layers, small)
+    keras = name.startswith("keras")
+    assert file.preprocessing == ("keras" if keras else "torchvision")
+    assert list(file.layers) == (list(small) if keras else ["features.0", "features.2", "features.5"])
+
+
+def test_the_format_is_told_by_the_content_not_by_the_name(small: Layers, tmp_path: Path) -> None:
+    for writer in WRITERS.values():
+        writer(tmp_path / "weights.bin", small)
+        assert_same(formats.read(tmp_path / "weights.bin").layers, small)
+
+
+def test_whole_keras_model(small: Layers, tmp_path: Path) -> None:
+    write_keras_model(tmp_path / "model.h5", small)
+    assert_same(formats.read(tmp_path / "model.h5").layers, small)
+
+
+def test_our_own_file_keeps_everything(small: Layers, tmp_path: Path) -> None:
+    attributes = {"network": "small", "preprocessing": "keras", "source": "here", "licence": "none"}
+    formats.write(tmp_path / "own.h5", small, attributes)
+    file = formats.read(tmp_path / "own.h5")
+    assert_same(file.layers, small)
+    assert list(file.layers) == list(small)
+    assert file.kind == "jaxstyle" and file.preprocessing == "keras"
+    assert file.attributes == attributes | {"format": "jaxstyle-1", "layers": "conv1_1 conv1_2 conv2_1"}
+    assert formats.read_attributes(tmp_path / "own.h5") == file.attributes
+    assert formats.read_attributes(tmp_path / "none.h5") == {}
+
+
+def test_our_own_file_in_half_precision(small: Layers, tmp_path: Path) -> None:
+    formats.write(tmp_path / "own.h5", small, {"network": "small", "preprocessing": "keras"}, np.float16)
+    half = {name: Convolution(*(a.astype("f2").astype("f4") for a in layer)) for name, layer in small.items()}
+    assert_same(formats.read(tmp_path / "own.h5").layers, half)
+    assert (tmp_path / "own.h5").stat().st_size < 20_000
+
+
+@pytest.mark.parametrize("code", ["f2", "f8", "u2"])
+def test_other_floating_types(code: str, small: Layers, tmp_path: Path) -> None:
+    """float16, float64, and bfloat16 (whose bits are u2 here) in all three containers of state dicts."""
+    if code == "u2":
+        tensors = {k: (v.view("u4") >> np.uint32(16)).astype("u2") for k, v in state_dict(small).items()}
+        values = {k: (v.astype("u4") << np.uint32(16)).view("f4") for k, v in tensors.items()}
+    else:
+        tensors = {k: v.astype(code) for k, v in state_dict(small).items()}
+        values = {k: v.astype("f4") for k, v in tensors.items()}
+    weights = [values[k].transpose(2, 3, 1, 0) for k in values if k.endswith("weight")]
+    biases = [values[k] for k in values if k.endswith("bias")]
+    expected = {str(i): Convolution(*pair) for i, pair in enumerate(zip(weights, biases, strict=True))}
+    zip_file(tmp_path / "a", *pickled(tensors))
+    stream_file(tmp_path / "b", *pickled(tensors, old=True), size=np.dtype(code).itemsize)
+    safetensors(tmp_path / "c", tensors, code={"f2": "F16", "f8": "F64", "u2": "BF16"}[code])
+    for name in "abc":
+        assert_same(formats.read(tmp_path / name).layers, expected)
+
+
+def test_order_is_that_of_the_numbers_and_the_classifier_is_never_read(tmp_path: Path) -> None:
+    layers = random_layers({f"conv{i}_1": (3, 3, 2, 2) for i in range(1, 6)})
+    tensors = dict(reversed(state_dict(layers).items())) | {"classifier.0.weight": np.ones((2, 2), "f4")}
+    body, storages = pickled(tensors)
+    del storages["10"]
+    zip_file(tmp_path / "a.pth", body, storages)
+    file = formats.read(tmp_path / "a.pth")
+    assert_same(file.layers, layers)
+    assert list(file.layers) == [f"features.{n}" for n in (0, 3, 6, 9, 12)]
+
+
+def test_usual_wrappings_of_a_state_dict(small: Layers, tmp_path: Path) -> None:
+    """A checkpoint around it, DataParallel's prefix, and `model.features` saved by itself."""
+    for change in ("module.{}", "{}", "bare"):
+        renamed = {
+            name.removeprefix("features.") if change == "bare" else change.format(name): array
+            for name, array in state_dict(small).items()
+        }
+        body, storages = pickled(renamed)
+        zip_file(tmp_path / "a", body, storages)
+        zip_file(
+            tmp_path / "b", b"}(" + text("epoch") + number(3) + text("state_dict") + body + b"u", storages
+        )
+        for name in "ab":
+            assert_same(formats.read(tmp_path / name).layers, small)
+
+
+@pytest.mark.parametrize("container", [zip_file, stream_file])
+def test_shared_storages_offsets_and_strides(container: Callable[..., None], tmp_path: Path) -> None:
+    """One storage of all numbers: a kernel kept as HWIO and seen as OIHW, a bias of every second number."""
+    store, numbers = storage("7", "FloatStorage", 200), np.arange(200, dtype="f4")
+    kernel = tensor(store, 30, (4, 3, 3, 3), (1, 4, 36, 12), "_rebuild_tensor_v2")
+    parameter = call("torch._utils._rebuild_parameter", kernel, b"\x88", call("collections.OrderedDict"))
+    bias = tensor(store, 191, (4,), (2,))
+    body = dictionary({"features.0.weight": parameter, "features.0.bias": bias})
+    container(tmp_path / "a.pth", body, {"7": numbers.tobytes()})
+    found = formats.read(tmp_path / "a.pth").layers["features.0"]
+    np.testing.assert_array_equal(found.kernel, numbers[30:138].reshape(3, 3, 3, 4))
+    np.testing.assert_array_equal(found.bias, numbers[191:198:2])
+
+
+def test_big_endian_record(small: Layers, tmp_path: Path) -> None:
+    tensors = state_dict(small)
+    body, _ = pickled(tensors)
+    swapped = {str(i): array.byteswap().tobytes() for i, array in enumerate(tensors.values())}
+    zip_file(tmp_path / "a.pth", body, swapped, order="big")
+    assert_same(formats.read(tmp_path / "a.pth").layers, small)
+    zip_file(tmp_path / "b.pth", *pickled(tensors), order=None)  # files before the record are little-endian
+    assert_same(formats.read(tmp_path / "b.pth").layers, small)
+
+
+@pytest.mark.parametrize("new", [True, False])
+def test_torch_agrees(new: bool, small: Layers, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    tensors = {name: torch.tensor(array) for name, array in state_dict(small).items()}
+    tensors["classifier.0.weight"] = torch.ones(3, 3)
+    torch.save(tensors, tmp_path / "a.pth", _use_new_zipfile_serialization=new)
+    assert_same(formats.read(tmp_path / "a.pth").layers, small)
+    container = zip_file if new else stream_file
+    container(tmp_path / "b.pth", *pickled(state_dict(small), old=not new))
+    for name, array in torch.load(tmp_path / "b.pth", weights_only=True).items():
+        np.testing.assert_array_equal(array.numpy(), state_dict(small)[name])
+
+
+# Refusing
+
+
+class Hostile:
+    def __init__(self, marker: Path):
+        self.marker = marker
+
+    def __reduce__(self) -> tuple:
+        return os.system, (f"touch {self.marker}",)
+
+
+def hostile_pickles(marker: Path) -> dict[str, tuple[bytes, str]]:
+    """Ways to have something run, without the frame, and the name that must be refused."""
+    command = text(f"touch {marker}")
+    reduced = {i: pickle.dumps({"features.0.weight": Hostile(marker)}, i)[2:-1] for i in (2, 4)}
+    return {
+        "reduce": (reduced[2], "posix.system"),
+        "stack global": (reduced[4], "posix.system"),
+        "global": (call("os.system", command), "os.system"),
+        "inst": (b"(" + command + b"ios\nsystem\n", "os.system"),
+        "obj": (b"(" + global_("os.system") + command + b"o", "os.system"),
+        "eval": (call("builtins.eval", text("1")), "builtins.eval"),
+        "old eval": (call("__builtin__.eval", text("1")), "__builtin__.eval"),
+        "getattr": (call("builtins.getattr", global_("collections.OrderedDict"), text("pop")), "getattr"),
+        "dotted": (b"\x80\x04" + text("collections") + text("OrderedDict.pop") + b"\x93", "OrderedDict.pop"),
+        "torch": (call("torch.load", text("x")), "torch.load"),
+        "model": (call("torchvision.models.vgg.VGG"), "torchvision.models.vgg.VGG"),
+    }
+
+
+@pytest.mark.parametrize("way", hostile_pickles(Path("x")))
+@pytest.mark.parametrize("container", [zip_file, stream_file])
+def test_nothing_in_a_pickle_is_run(way: str, container: Callable[..., None], tmp_path: Path) -> None:
+    body, name = hostile_pickles(tmp_path / "marker")[way]
+    container(tmp_path / "a.pth", body, {})
+    assert name in refused(tmp_path / "a.pth")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.pth"]
+
+
+def test_nothing_is_run_in_the_small_pickles_of_the_older_container(small: Layers, tmp_path: Path) -> None:
+    body, storages = pickled(state_dict(small), old=True)
+    stream_file(tmp_path / "good.pth", body, storages)
+    good, bad = (tmp_path / "good.pth").read_bytes(), pickle.dumps(Hostile(tmp_path / "marker"), 2)
+    places = [len(pickle.dumps(0x1950A86A20F9469CFC6C, 2)), good.index(pickle.dumps(sorted(storages), 2))]
+    for place in places:
+        (tmp_path / "a.pth").write_bytes(good[:place] + bad + good[place:])
+        assert "posix.system" in refused(tmp_path / "a.pth")
+    assert not (tmp_path / "marker").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["torch._utils._rebuild_tensor_v2", "torch.FloatStorage", "collections.OrderedDict"]
+)
+def test_a_pickle_cannot_change_what_it_gets_hold_of(name: str, small: Layers, tmp_path: Path) -> None:
+    """BUILD with a pair sets attributes, on whatever is there."""
+    state = tuple_(b"N", b"}(" + text("__call__") + number(1) + text("function") + number(1) + b"u")
+    zip_file(tmp_path / "a.pth", global_(name) + state + b"b", {})
+    assert "damaged" in refused(tmp_path / "a.pth")  # already at the BUILD
+    write_zip(tmp_path / "b.pth", small)
+    assert_same(formats.read(tmp_path / "b.pth").layers, small)
+
+
+BROKEN = {
+    "past the end": tensor(storage("0", "FloatStorage", 20), 3, (2, 1, 3, 3), (9, 9, 3, 1)),
+    "zero strides": tensor(storage("0", "FloatStorage", 20), 0, (9999, 999, 3, 3), (0, 0, 0, 0)),
+    "negative offset": tensor(storage("0", "FloatStorage", 20), -1, (2, 1, 3, 3), (9, 9, 3, 1)),
+    "negative stride": tensor(storage("0", "FloatStorage", 20), 9, (2, 1, 3, 3), (-9, 9, 3, 1)),
+    "negative size": tensor(storage("0", "FloatStorage", 20), 0, (-2, 1, 3, 3), (9, 9, 3, 1)),
+    "fewer strides": tensor(storage("0", "FloatStorage", 20), 0, (2, 1, 3, 3), (9, 9)),
+    "empty": tensor(storage("0", "FloatStorage", 20), 0, (0, 1, 3, 3), (9, 9, 3, 1)),
+    "no storage": tensor(number(5), 0, (2, 1, 3, 3), (9, 9, 3, 1)),
+    "lying storage": tensor(storage("0", "FloatStorage", 21), 0, (2, 1, 3, 3), (9, 9, 3, 1)),
+    "other storage": tensor(storage("9", "FloatStorage", 20), 0, (2, 1, 3, 3), (9, 9, 3, 1)),
+    "view": tensor(storage("0", "FloatStorage", 20, text("v")), 0, (2, 1, 3, 3), (9, 9, 3, 1)),
+    "integers": tensor(storage("0", "IntStorage", 20), 0, (2, 1, 3, 3), (9, 9, 3, 1)),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+@pytest.mark.parametrize("container", [zip_file, stream_file])
+def test_tensors_that_make_no_sense(what: str, container: Callable[..., None], tmp_path: Path) -> None:
+    bias = tensor(storage("0", "FloatStorage", 20), 0, (2,), (1,))
+    body = dictionary({"features.0.weight": BROKEN[what], "features.0.bias": bias})
+    container(tmp_path / "a.pth", body, {"0": np.zeros(20, "f4").tobytes()})
+    refused(tmp_path / "a.pth")
+
+
+def test_a_compressed_record_is_refused(small: Layers, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.pth", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("vgg/data.pkl", program(pickled(state_dict(small))[0]))
+    assert "compressed" in refused(tmp_path / "a.pth")
+
+
+@pytest.mark.parametrize("name", [*WRITERS, "own.h5"])
+def test_truncated_files(name: str, small: Layers, tmp_path: Path) -> None:
+    own = {"network": "small", "preprocessing": "keras"}
+    writer = WRITERS.get(name, lambda path, layers: formats.write(path, layers, own))
+    writer(tmp_path / name, small)
+    whole = (tmp_path / name).read_bytes()
+    for length in {*range(0, 200, 13), *range(200, len(whole), len(whole) // 20), len(whole) - 1}:
+        (tmp_path / name).write_bytes(whole[:length])
+        refused(tmp_path / name)
+
+
+def test_a_stream_truncated_in_the_classifier(small: Layers, tmp_path: Path) -> None:
+    """Which is not read, but shows that the download broke off."""
+    tensors = state_dict(small) | {"classifier.0.weight": np.ones((30, 30), "f4")}
+    stream_file(tmp_path / "a.pth", *pickled(tensors, old=True))
+    whole = (tmp_path / "a.pth").read_bytes()
+    (tmp_path / "a.pth").write_bytes(whole[:-100])
+    assert "100 bytes are missing" in refused(tmp_path / "a.pth")
+
+
+def test_files_that_are_no_weights(small: Layers, tmp_path: Path) -> None:
+    def file(content: bytes) -> Path:
+        (tmp_path / "a").write_bytes(content)
+        return tmp_path / "a"
+
+    assert "No such file" in refused(tmp_path / "none.pth")
+    assert "directory" in refused(tmp_path)
+    assert "empty" in refused(file(b""))
+    assert "DOCTYPE" in refused(file(b"<!DOCTYPE html>\n<title>404</title>"))
+    assert ".safetensors" in refused(file(b"version https://git-lfs.github.com/spec/v1\n"))
+    refused(file(pickle.dumps({"a": 1})))
+    refused(file(b"sys_info".ljust(600, b"\0")))
+    archive = io.BytesIO()
+    np.savez(archive, a=np.ones(3))
+    assert "not of torch" in refused(file(archive.getvalue()))
+    with h5py.File(tmp_path / "a", "w") as other:
+        other["x"] = 1
+    assert "layer_names" in refused(tmp_path / "a")
+    formats.write(tmp_path / "a", small, {"network": "small", "preprocessing": "keras"})
+    with h5py.File(tmp_path / "a", "r+") as ours:
+        del ours["conv1_2"]
+    assert "damaged" in refused(tmp_path / "a")
+    with h5py.File(tmp_path / "a", "r+") as ours:
+        ours.attrs["format"] = "jaxstyle-2"
+    assert "jaxstyle-2" in refused(tmp_path / "a")
+
+
+def test_state_dicts_of_other_networks(tmp_path: Path) -> None:
+    kernel, bias = np.ones((2, 3, 3, 3), "f4"), np.ones(2, "f4")
+
+    def message(tensors: Tensors) -> str:
+        zip_file(tmp_path / "a.pth", *pickled(tensors))
+        safetensors(tmp_path / "a.safetensors", tensors)
+        first, second = refused(tmp_path / "a.pth"), refused(tmp_path / "a.safetensors")
+        assert first.replace(".pth", "") == second.replace(".safetensors", "")
+        return first
+
+    assert "features.N.weight" in message({"layer1.0.conv1.weight": kernel})
+    assert "features.0" in message({"features.0.weight": kernel})
+    assert "bias (3,)" in message({"features.0.weight": kernel, "features.0.bias": np.ones(3, "f4")})
+    norm = {f"features.1.{part}": bias for part in ("weight", "bias", "running_mean", "running_var")}
+    found = message({"features.0.weight": kernel, "features.0.bias": bias} | norm)
+    assert "features.1" in found and "running_mean" in found
+    zip_file(tmp_path / "b.pth", b"](" + number(1) + b"e", {})
+    assert "a list" in refused(tmp_path / "b.pth")
+
+
+def test_keras_files_of_other_networks(small: Layers, tmp_path: Path) -> None:
+    write_keras_new(tmp_path / "a.h5", small)
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        file["block1_conv2"].attrs["weight_names"] = ["block1_conv2/bias:0"] * 4
+    assert "block1_conv2" in refused(tmp_path / "a.h5")
+    write_keras_new(tmp_path / "a.h5", small)
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        del file["block1_conv2/block1_conv2/kernel:0"]
+        file["block1_conv2/block1_conv2/kernel:0"] = np.zeros((3, 3, 4, 4), int)
+    assert "int64" in refused(tmp_path / "a.h5")
+
+
+def test_writing_is_all_or_nothing(small: Layers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    attributes = {"network": "small", "preprocessing": "keras"}
+    formats.write(tmp_path / "own.h5", small, attributes)
+    before = (tmp_path / "own.h5").read_bytes()
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        formats.write(tmp_path / "own.h5", small, attributes, np.float16)
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match="could not convert"):
+        formats.write(tmp_path / "own.h5", {"conv1_1": Convolution("x", "y")}, attributes)
+    assert [path.name for path in tmp_path.iterdir()] == ["own.h5"]
+    assert (tmp_path / "own.h5").read_bytes() == before
+
+
+# Features
+
+
+def naive_features(layers: Layers, image: np.ndarray, preprocessing: str) -> dict[str, np.ndarray]:
+    """relu1_1 ... relu5_1 of a VGG from its papers alone, in float64: nine taps a convolution."""
+    x = image.astype(np.float64)
+    if preprocessing == "keras":
+        x = x[..., ::-1] * 255 - np.array([103.939, 116.779, 123.68])
+    else:
+        x = (x - np.array([0.485, 0.456, 0.406])) / np.array([0.229, 0.224, 0.225])
+    found, block = {}, "1"
+    for name, (kernel, bias) in layers.items():
+        if name[4] != block:
+            h, w, c = x.shape
+            block, x = name[4], x.reshape(h // 2, 2, w // 2, 2, c).max((1, 3))
+        h, w, _ = x.shape
+        padded, y = np.pad(x, ((1, 1), (1, 1), (0, 0))), bias.astype(np.float64)
+        for i in range(3):
+            for j in range(3):
+                tap = kernel[i, j].astype(np.float64)
+                y = y + np.einsum("hwi,io->hwo", padded[i : i + h, j : j + w], tap, optimize=True)
+        x = np.maximum(y, 0)
+        found[name.replace("conv", "relu")] = x
+    return {name: found[name] for name in LAYERS if name in found}
+
+
+features = jax.jit(lambda network, image: network.features(image, LAYERS))
+
+
+@pytest.fixture(scope="module")
+def image() -> np.ndarray:
+    return np.random.default_rng(1).random((32, 32, 3), np.float32)
+
+
+@pytest.fixture(scope="module")
+def expected(vgg19: Layers, image: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
+    return {kind: naive_features(vgg19, image, kind) for kind in ("keras", "torchvision")}
+
+
+def assert_features(path: Path, image: np.ndarray, expected: dict[str, np.ndarray], kind: str) -> None:
+    network = load_network("vgg19", path)
+    assert network.preprocessing == kind
+    found = features(network, image)
+    for name, wanted in expected.items():
+        scale = np.abs(wanted).max()
+        assert scale > 0.1
+        np.testing.assert_allclose(np.asarray(found[name]) / scale, wanted / scale, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_features_of_vgg19(
+    name: str, vgg19: Layers, image: np.ndarray, expected: dict, tmp_path: Path
+) -> None:
+    path, kind = tmp_path / name, "keras" if name.startswith("keras") else "torchvision"
+    WRITERS[name](path, vgg19)
+    assert_features(path, image, expected[kind], kind)
+    path.unlink()  # 80 MB
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="the real weights are not here")
+@pytest.mark.parametrize("kind", ["torchvision", "keras"])
+def test_features_of_real_kernels(kind: str, vgg19: Layers, image: np.ndarray, tmp_path: Path) -> None:
+    """torchvision's own first five convolutions, before otherwise random ones, by way of our own file."""
+    with np.load(REAL) as real:
+        taken = {
+            name: Convolution(real[f"{name}_weight"].transpose(2, 3, 1, 0), real[f"{name}_bias"])
+            for name in list(vgg19)[:5]
+        }
+    layers, path = vgg19 | taken, tmp_path / "real.h5"
+    params = {name: layer._asdict() for name, layer in layers.items()}
+    save_weights(path, params, network="vgg19", preprocessing=kind, source="test", licence="test")
+    first = dict(list(layers.items())[:5])
+    assert_features(path, image, naive_features(first, image, kind), kind)
+    path.unlink()
