@@ -4,6 +4,7 @@ First the panes (a region and a hue for each pixel), then their glass, then the 
 """
 
 import numpy as np
+
 from canvas import blur, shrink
 from noise import SEED, cell_hash, fbm, mix, step
 
@@ -21,9 +22,7 @@ ROSETTE = (0.60, 0.37)  # the middle of the rose window
 
 def nearest(points, sites):
     """Index of the nearest site for each point."""
-    owner = [
-        ((p[:, None] - sites) ** 2).sum(2).argmin(1) for p in np.array_split(points, len(points) // 20000 + 1)
-    ]
+    owner = [((p[:, None] - sites) ** 2).sum(2).argmin(1) for p in np.array_split(points, len(points) // 20000 + 1)]
     return np.concatenate(owner)
 
 

@@ -1,6 +1,7 @@
 """The content picture: a harbour town at golden hour, ray traced with a low sun, soft shadows and water."""
 
 import numpy as np
+
 from canvas import blur
 from harbour_bough import bough
 from harbour_light import shade, water

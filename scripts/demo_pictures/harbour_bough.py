@@ -1,8 +1,9 @@
 """The leafy bough in the foreground of the harbour, drawn flat rather than ray traced."""
 
 import numpy as np
-from canvas import blur, shrink
 from PIL import Image, ImageDraw
+
+from canvas import blur, shrink
 
 
 def leaf_blade(paint, mask, base, angle, sub, rng):

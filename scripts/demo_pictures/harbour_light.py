@@ -1,6 +1,7 @@
 """Light in the harbour: what solids and rippled water send back of the sun, the sky and each other."""
 
 import numpy as np
+
 from harbour_rays import column, reflect, trace, unit
 from harbour_sky import SUN, SUNLIGHT, clear_sky, haze, sky
 from harbour_surfaces import surface

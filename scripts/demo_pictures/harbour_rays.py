@@ -1,6 +1,7 @@
 """Rays, all (3, n) arrays: small vector arithmetic, and which solid each ray meets first."""
 
 import numpy as np
+
 from noise import fbm
 
 

@@ -1,6 +1,7 @@
 """The low sun and the far world of the harbour: sky, clouds, hills, and the haze in between."""
 
 import numpy as np
+
 from harbour_rays import column, unit
 from noise import fbm, mix, step
 

@@ -73,9 +73,7 @@ def hull(colour, centre, length, beam, height, yaw, seed):
     turn = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
     planes = [(turn @ np.array(n, float), turn @ np.array(p, float) + centre) for n, p in planes]
     reach = np.array([length / 2, height, length / 2])
-    return convex(
-        "hull", colour, planes, centre - reach, centre + reach, seed=seed, size=(beam, height, length)
-    )
+    return convex("hull", colour, planes, centre - reach, centre + reach, seed=seed, size=(beam, height, length))
 
 
 def sail(a, b, c):

@@ -4,6 +4,7 @@ A painter takes a solid and points p and normals n (3, n) on it; it returns albe
 """
 
 import numpy as np
+
 from harbour_rays import column, unit
 from noise import cell_hash, fbm, mix, step, value_noise
 
@@ -196,9 +197,7 @@ def surface(solids, p, which, face):
         solid, q = solids[number], p[:, mine]
         if solid.normals is None:
             out = (q - solid.centre[:, None]) / np.array(solid.size, np.float32)[:, None]
-            wobble = [
-                value_noise(q[i] * 3 + i, q[(i + 1) % 3] * 3 + q[(i + 2) % 3] * 2) - 0.5 for i in range(3)
-            ]
+            wobble = [value_noise(q[i] * 3 + i, q[(i + 1) % 3] * 3 + q[(i + 2) % 3] * 2) - 0.5 for i in range(3)]
             n = unit(unit(out) + 1.3 * np.stack(wobble))
         else:
             n = solid.normals[face[mine]].T

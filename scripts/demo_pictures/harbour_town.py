@@ -1,6 +1,7 @@
 """What stands in the harbour town and where: land, houses, church, trees, quay, jetty and boats."""
 
 import numpy as np
+
 from harbour_solids import box, convex, hull, leaves, pillar, prism, rope, sail
 from noise import cell_hash
 

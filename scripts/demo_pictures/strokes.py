@@ -4,6 +4,7 @@ First the design (colour, flow and region for each pixel), then the brush that f
 """
 
 import numpy as np
+
 from canvas import blur, shrink
 from noise import SEED, fbm, mix, step
 
@@ -72,10 +73,12 @@ def land_design(u, v):
         across = (u - meet) / (0.10 + 1.4 * depth)
         furrow = across * furrows + wind * depth
         tone = 0.5 + 0.42 * np.sin(2 * np.pi * furrow) + 0.9 * (fbm(u * 14 + k, v * 22, 3) - 0.5)
-        if k > 1:  # furrows meeting at a point behind the ridge
-            slant = np.stack([bend + across * 1.4, 0 * u + 1.0], -1)
-        else:
-            slant = np.stack([0 * u + 1, bend - 0.4], -1)
+        # The nearer furrows meet at a point behind the ridge.
+        across_field, along_field = (
+            np.stack([bend + across * 1.4, 0 * u + 1.0], -1),
+            np.stack([0 * u + 1, bend - 0.4], -1),
+        )
+        slant = across_field if k > 1 else along_field
         shaded = ramp(tone, *palette) * (1 - 0.25 * step(0.02, 0.0, depth))[..., None]
         colour = np.where(below[..., None], shaded, colour)
         flow = np.where(below[..., None], slant, flow)
@@ -149,9 +152,7 @@ def lay_stroke(canvas, relief, path, width, colour, second, rng):
     load = np.clip(0.5 + 0.9 * (t - 0.4) + 0.25 * bristle, 0, 1) * (1 - 0.5 * s[:, None])
     tone = 1 + 0.075 * bristle + 0.05 * np.sin(3 * s[:, None] + bristle)
     canvas[i, j] = (mix(colour, second, load[..., None]) * tone[..., None])[keep]
-    body = (
-        (1 - 0.35 * t * t) + 0.28 * bristle + 0.35 * (np.abs(t) > 0.8) + 0.5 * np.exp(-8 * (1 - s[:, None]))
-    )
+    body = (1 - 0.35 * t * t) + 0.28 * bristle + 0.35 * (np.abs(t) > 0.8) + 0.5 * np.exp(-8 * (1 - s[:, None]))
     relief[i, j] = (body * (1 - 0.3 * s[:, None]) * min(1, 0.35 + 0.05 * width))[keep] + 0.25 * relief[i, j]
 
 
@@ -166,9 +167,7 @@ def paint_layer(canvas, relief, design, count, length, width, rng):
         if rng.random() < 0.05:
             hue = mix(hue, np.float32((ORANGE, GOLD, VIOLET, TEAL, MINT)[rng.integers(5)]), 0.6)
         tail = path[rng.integers(len(path))].astype(int).clip(0, (w - 1, h - 1))
-        second = mix(
-            colour[tail[1], tail[0]], np.float32((CREAM, NIGHT)[int(rng.random() < 0.4)]), rng.uniform(0, 0.4)
-        )
+        second = mix(colour[tail[1], tail[0]], np.float32((CREAM, NIGHT)[int(rng.random() < 0.4)]), rng.uniform(0, 0.4))
         lay_stroke(canvas, relief, path, width * rng.uniform(0.75, 1.25), hue, second, rng)
 
 

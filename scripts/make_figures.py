@@ -1,0 +1,45 @@
+"""Makes the pictures of README.md, from the demo pictures: scripts/figures/*.jpg.
+
+python scripts/make_figures.py        some three minutes on two cores
+"""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+import jaxstyle
+
+HERE = Path(__file__).resolve().parent
+DEMO = Path(jaxstyle.__file__).parent / "demo"
+
+
+def beside(images: list[np.ndarray], height: int) -> np.ndarray:
+    """Images scaled to one height, side by side, with a white gap."""
+    row = []
+    for image in images:
+        picture = Image.fromarray(np.uint8(np.asarray(image) * 255 + 0.5))
+        width = round(picture.width * height / picture.height)
+        row += [np.asarray(picture.resize((width, height), Image.Resampling.LANCZOS)), np.full((height, 8, 3), 255)]
+    return np.concatenate(row[:-1], 1).astype(np.float32) / 255
+
+
+def main() -> None:
+    """Two rows (content, style, result), and a row of three style weights."""
+    network = jaxstyle.load_network("compact")
+    content = jaxstyle.load_image(DEMO / "content.jpg", 512)
+    for name in ("strokes", "pattern"):
+        style = jaxstyle.load_image(DEMO / f"style_{name}.jpg", 512)
+        result = jaxstyle.transfer(content, style, network=network)
+        jaxstyle.save_image(HERE / "figures" / f"{name}.jpg", beside([content, style, result.image], 300))
+    style = jaxstyle.load_image(DEMO / "style_strokes.jpg", 384)
+    small = jaxstyle.load_image(DEMO / "content.jpg", 384)
+    results = [
+        jaxstyle.transfer(small, style, network=network, weights=jaxstyle.Weights(style=weight)).image
+        for weight in (5.0, 30.0, 200.0)
+    ]
+    jaxstyle.save_image(HERE / "figures" / "weights.jpg", beside(results, 300))
+
+
+if __name__ == "__main__":
+    main()
