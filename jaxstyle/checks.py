@@ -90,7 +90,7 @@ def check_transfer(
     check_layers(network, objective)
     check_weights(weights, objective, len(styles))
     check_whole(steps, "steps", 1)
-    long_side = max(content.shape[:2])
+    long_side = max(np.shape(content)[:2])
     if min_size is not None:
         check_whole(min_size, "min_size", MIN_SIDE)
         if min_size > long_side:

@@ -1,7 +1,7 @@
 """The command line: arguments, exit codes, and one plain line for every error.
 
-Nothing here imports JAX before the arguments are known to be right; the work is done in `commands`. Exit codes: 0 done,
-2 the input is wrong, 1 anything else, 130 after Ctrl-C.
+Nothing here imports JAX before the arguments are known to be right; the work is done in `commands`.
+Exit codes: 0 done, 2 the input is wrong, 1 anything else, 130 after Ctrl-C.
 """
 
 import argparse
@@ -9,8 +9,9 @@ import importlib
 import os
 import re
 import sys
+import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from jaxstyle import __version__, defaults
@@ -21,42 +22,65 @@ EXAMPLES = """examples:
   jaxstyle transfer photo.jpg painting.jpg -o out.png
   jaxstyle transfer photo.jpg painting.jpg -o out.png --network vgg19 --size 1024 --style-weight 30
 """
+SIDES = (16, 16_384)  # pixels, as `images` allows; repeated, since NumPy and Pillow are slow to import
+LARGEST = 1e12  # gradients of so large a weight still have squares that a float32 can hold
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse with one-line errors that name the nearest right word."""
+    """argparse with one-line errors that name the nearest right word, and no abbreviations."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options, allow_abbrev=False)
+        # What argparse takes for a number and not for an option; its own pattern knows neither -1e5 nor -inf.
+        self._negative_number_matcher = re.compile(r"-(\.?\d|inf|nan)", re.IGNORECASE)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuses what is left over here, where the options of the command at hand are known."""
+        options, rest = super().parse_known_args(args, namespace)
+        if rest and rest[0].startswith("-"):
+            name = rest[0].partition("=")[0]
+            known = [option for action in self._actions for option in action.option_strings]
+            self.error(f"there is no option {name}{nearest(name, known)}")
+        if rest:
+            self.error(f"{rest[0]!r} is one argument too many, or apart from the others: options come last")
+        return options, rest
 
     def error(self, message: str) -> NoReturn:
         """Raises instead of printing usage and exiting, so that `main` words every error alike."""
-        if match := re.search(r"invalid choice: '?([^' ]*)'? \(choose from (.*)\)", message):
-            given, choices = match[1], [choice.strip(" '") for choice in match[2].split(",")]
-            what = message.split(":")[0].removeprefix("argument ")
-            message = f"{what} is {given!r}; it is one of {', '.join(choices)}{nearest(given, choices)}"
-        elif match := re.match(r"unrecognized arguments: (\S+)", message):
-            options = [option for action in self._actions for option in action.option_strings]
-            message = f"{match[1]} is not an argument of {self.prog}{nearest(match[1], options)}"
-        raise InputError(f"{message} (jaxstyle --help)" if "help" not in message else message)
+        message = message.removeprefix("argument ")
+        if match := re.fullmatch(r"(\S+): invalid choice: (.*) \(choose from (.*)\)", message, re.DOTALL):
+            given, choices = match[2].strip("'\""), [choice.strip(" '") for choice in match[3].split(",")]
+            message = f"{match[1]} is {given!r}; it is one of {', '.join(choices)}{nearest(given, choices)}"
+        raise InputError(f"{message} ({self.prog} --help)")
 
 
-def whole(least: int) -> Any:
-    """A type for argparse: a whole number, not below `least`."""
+def whole(least: int, most: int) -> Callable[[str], int]:
+    """A type for argparse: a whole number from `least` to `most`."""
 
     def parse(text: str) -> int:
-        if not re.fullmatch(r"[+-]?\d+", text) or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {least}")
+        if not re.fullmatch(r"[+-]?\d{1,18}", text) or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number from {least} to {most}")
         return int(text)
 
     return parse
 
 
 def number(text: str) -> float:
-    """A type for argparse: a finite number, not negative."""
+    """A type for argparse: a number of 0 or above, of a size that can be computed with."""
     try:
         value = float(text)
     except ValueError:
         value = -1.0
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a finite number of at least 0")
+    if not 0 <= value <= LARGEST:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a number from 0 to {LARGEST:g}")
+    return value
+
+
+def positive(text: str) -> float:
+    """A type for argparse: above 0."""
+    value = number(text)
+    if value == 0:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a number above 0")
     return value
 
 
@@ -64,7 +88,7 @@ def fraction(text: str) -> float:
     """A type for argparse: at least 0 and below 1."""
     value = number(text)
     if value >= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 0 and below 1")
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a number of at least 0 and below 1")
     return value
 
 
@@ -82,7 +106,8 @@ def build_parser() -> Parser:
     _add_transfer(commands.add_parser("transfer", help="paint CONTENT in the manner of STYLE"))
     demo = commands.add_parser("demo", help="paint the pictures that come with jaxstyle")
     demo.add_argument("-o", "--out", default="jaxstyle-demo", metavar="DIR", help="folder (default: %(default)s)")
-    demo.add_argument("--size", type=whole(16), default=384, metavar="N", help="long side (default: %(default)s)")
+    sides = whole(32, SIDES[1])  # the pictures are wider than high
+    demo.add_argument("--size", type=sides, default=384, metavar="N", help="long side (default: %(default)s)")
     demo.add_argument("--quiet", action="store_true", help="print only the results' names")
     _add_weights(commands.add_parser("weights", help="list, fetch, convert or show networks' weights"))
     commands.add_parser("info", help="versions, devices, networks at hand")
@@ -106,19 +131,22 @@ def _add_program(group: Any) -> None:
     group.add_argument("--pooling", choices=("max", "average"), help="(default: the network's own)")
     group.add_argument("--padding", choices=("zero", "edge", "reflect"), help="(default: the network's own)")
     group.add_argument(
-        "--precision", choices=("float32", "bfloat16"), default="float32", help="of convolutions (default: %(default)s)"
+        "--precision",
+        choices=("float32", "bfloat16"),
+        default="float32",
+        help="of convolutions (default: %(default)s)",
     )
     group.add_argument(
         "--size",
-        type=whole(16),
+        type=whole(*SIDES),
         metavar="N",
         help=f"long side in pixels (default: the content's, at most {defaults.SIZE})",
     )
     group.add_argument(
         "--min-size",
-        type=whole(16),
+        type=whole(*SIDES),
         metavar="N",
-        help=f"long side at which coarse-to-fine starts; --size switches it off (default: {defaults.COARSEST})",
+        help=f"where coarse-to-fine starts; equal to --size: a single size (default: {defaults.COARSEST})",
     )
 
 
@@ -135,9 +163,7 @@ def _add_terms(group: Any) -> None:
         metavar="X",
         help=f"30 keeps the content clear, 300 drowns most of it (default: {defaults.STYLE_WEIGHT:g})",
     )
-    group.add_argument(
-        "--content-weight", type=number, metavar="X", help=f"(default: {defaults.CONTENT_WEIGHT:g})"
-    )
+    group.add_argument("--content-weight", type=number, metavar="X", help=f"(default: {defaults.CONTENT_WEIGHT:g})")
     group.add_argument(
         "--tv-weight", type=number, metavar="X", help=f"smoothness (default: {defaults.VARIATION_WEIGHT:g})"
     )
@@ -148,7 +174,11 @@ def _add_terms(group: Any) -> None:
         "--style-layers", nargs="+", metavar="NAME", help=f"(default: {' '.join(defaults.STYLE_LAYERS)})"
     )
     group.add_argument(
-        "--layer-weights", nargs="+", type=number, metavar="X", help="one for each style layer (default: equal)"
+        "--layer-weights",
+        nargs="+",
+        type=number,
+        metavar="X",
+        help="one for each style layer (default: equal)",
     )
     group.add_argument("--mix", nargs="+", type=number, metavar="X", help="one for each STYLE (default: equal)")
 
@@ -156,10 +186,14 @@ def _add_terms(group: Any) -> None:
 def _add_solver(group: Any) -> None:
     group.add_argument("--optimizer", choices=defaults.SOLVERS, default="adam", help="(default: %(default)s)")
     group.add_argument(
-        "--rate", type=number, default=defaults.ADAM_RATE, metavar="X", help="Adam's (default: %(default)s)"
+        "--rate", type=positive, metavar="X", help=f"Adam's learning rate (default: {defaults.ADAM_RATE})"
     )
     group.add_argument(
-        "--steps", type=whole(1), default=defaults.STEPS, metavar="N", help="at each size (default: %(default)s)"
+        "--steps",
+        type=whole(1, 10**6),
+        default=defaults.STEPS,
+        metavar="N",
+        help="at each size (default: %(default)s)",
     )
     group.add_argument(
         "--init",
@@ -174,8 +208,9 @@ def _add_solver(group: Any) -> None:
         metavar="X",
         help="decay of a running mean of the iterates, such as 0.95 (default: off)",
     )
-    group.add_argument("--seed", type=whole(0), default=defaults.SEED, metavar="N", help="(default: %(default)s)")
-    group.add_argument("--save-every", type=whole(1), metavar="N", help="write a picture every N steps too")
+    seeds = whole(0, 2**32 - 1)  # more bits than that JAX would drop
+    group.add_argument("--seed", type=seeds, default=defaults.SEED, metavar="N", help="(default: %(default)s)")
+    group.add_argument("--save-every", type=whole(1, 10**6), metavar="N", help="write a picture every N steps too")
     group.add_argument("--quiet", action="store_true", help="print only the result's name")
 
 
@@ -197,28 +232,56 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments or "JAXSTYLE_DEBUG" in os.environ
-    warnings.simplefilter("default" if debug else "ignore")
+    if hasattr(sys.stdout, "reconfigure"):  # file names need be no text; they come out as they went in
+        sys.stdout.reconfigure(errors="surrogateescape" if sys.stdout.encoding == "utf-8" else "backslashreplace")
+    with warnings.catch_warnings():
+        warnings.simplefilter("default" if debug else "ignore")
+        return _flushed(_guarded(arguments, debug))
+
+
+def _guarded(arguments: Sequence[str], debug: bool) -> int:
+    """Runs the command; whatever goes wrong becomes one line and an exit code."""
     try:
         options = build_parser().parse_args(arguments)
         if options.command is None:
             build_parser().print_help()
             return 0
         return int(importlib.import_module("jaxstyle.commands").run(options) or 0)
+    except SystemExit as end:  # --help and --version
+        return end.code if isinstance(end.code, int) else 0
     except KeyboardInterrupt:
         print("jaxstyle: stopped", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of our output, `head` say, has gone
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - closed by the interpreter's end, which would else complain
         return 1
     except Exception as error:
         if debug:
-            raise
-        text = " ".join(str(error).split()) or type(error).__name__
-        usual = isinstance(error, InputError) or type(error).__module__.startswith("jaxstyle")
-        prefix = "" if usual or isinstance(error, OSError) else f"{type(error).__name__}: "
-        hint = "" if usual else " (--debug shows where)"
-        print(f"jaxstyle: {prefix}{text}{hint}", file=sys.stderr)
+            traceback.print_exc()
+        print(f"jaxstyle: {_line(error)}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1
+
+
+def _line(error: Exception) -> str:
+    """An error as one plain line."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, InputError) or type(error).__module__.startswith("jaxstyle"):
+        return text
+    return f"{type(error).__name__}: {text[:400]} (--debug shows where)"
+
+
+def _flushed(code: int) -> int:
+    """The exit code once all output has gone where it should; 1 if it cannot, for a full disk say."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the interpreter's end is quiet
+        if not isinstance(error, BrokenPipeError):
+            print(f"jaxstyle: the output could not be written: {error.strerror}", file=sys.stderr)
+        return code or 1
+    return code
 
 
 if __name__ == "__main__":

@@ -374,10 +374,9 @@ def _read_torch_zip(path: Path) -> WeightsFile:
 
 
 def _read_torch_stream(path: Path) -> WeightsFile:
-    """The older container: pickles of a magic number, a protocol, the system, the object, its storages' keys;
-    then each storage, a count of 8 bytes and its elements, little-endian on every machine."""
+    """The older container: five pickles, then the storages: a count of 8 bytes, little-endian elements."""
     with path.open("rb") as file:
-        for _ in range(3):
+        for _ in ("magic number", "protocol", "system"):
             _Unpickler(file, path).load()
         unpickler = _Unpickler(file, path)
         state, keys = unpickler.load(), _Unpickler(file, path).load()

@@ -56,6 +56,7 @@ class Picture:
     alpha: Alpha | None  # opacity in [0, 1]; None where every pixel is opaque
     path: str
     sha256: str  # of the file's bytes
+    own_size: tuple[int, int]  # (height, width) in the file, upright
 
 
 def load_image(path: StrPath, size: int | None = None) -> Pixels:
@@ -78,12 +79,13 @@ def load_picture(path: StrPath, size: int | None = None) -> Picture:
             samples, alpha = _decode(name, image)
         file.seek(0)
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    height, width = _target_size(name, samples.shape[0], samples.shape[1], size)
+    own_size = samples.shape[0], samples.shape[1]
+    height, width = _target_size(name, *own_size, size)
     if alpha is None:
         pixels = _fit(samples, height, width)
     else:
         pixels, alpha = _fit_with_alpha(samples, alpha, height, width)
-    return Picture(pixels=pixels, alpha=alpha, path=os.fspath(path), sha256=sha256)
+    return Picture(pixels=pixels, alpha=alpha, path=os.fspath(path), sha256=sha256, own_size=own_size)
 
 
 def resize(image: ArrayLike, height: int, width: int) -> Resized:
@@ -121,9 +123,9 @@ def save_image(
         if plain is not None:
             chunks.add_text(RECORD_KEY, json.dumps(plain, allow_nan=False))
         options = {"pnginfo": chunks}
-    writers: dict[Path, Callable[[BinaryIO], object]] = {
-        target: lambda file: picture.save(file, format=kind, **options)
-    }
+    encoded = io.BytesIO()  # Pillow, writing to disk by itself, tells of a full one by a number of its own
+    picture.save(encoded, format=kind, **options)
+    writers: dict[Path, Callable[[BinaryIO], object]] = {target: lambda file: file.write(encoded.getbuffer())}
     if plain is not None:
         text = json.dumps(plain, indent=2, allow_nan=False) + "\n"
         writers[target.with_suffix(".json")] = lambda file: file.write(text.encode("ascii"))

@@ -6,7 +6,7 @@ another size. Features may be bfloat16: sums are accumulated in float32 at the h
 of accelerators (bfloat16 passes, TF32) costs a Gram matrix three digits.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,9 +17,13 @@ from jaxstyle.types import Features, Image, Scalar
 Gram = Float[Array, "c c"]
 
 
+def _accumulator(x: Array) -> Any:
+    """The type that sums over x are taken in: float32; float64 stays, where the user has switched it on."""
+    return x.dtype if x.dtype == jnp.float64 else jnp.float32
+
+
 def _float32(x: Array) -> Array:
-    """At least float32: float64 stays, where the user has switched it on."""
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    return x.astype(_accumulator(x))
 
 
 def gram_matrix(features: Features) -> Gram:
@@ -40,7 +44,7 @@ def gram_matrix(features: Features) -> Gram:
         flat,
         (((0,), (0,)), ((), ())),
         precision=jax.lax.Precision.HIGHEST,
-        preferred_element_type=jnp.promote_types(flat.dtype, jnp.float32),
+        preferred_element_type=_accumulator(flat),
     )
     return products / flat.shape[0]
 
@@ -48,8 +52,10 @@ def gram_matrix(features: Features) -> Gram:
 def relative_error(value: Array, target: Array) -> Scalar:
     """|value - target|^2 / |target|^2: 0 at the target, 1 for a value of zero."""
     value, target = _float32(value), _float32(target)
-    # A blank target (a black picture, a layer that is silent) must give 0 at itself and stay finite elsewhere.
-    return jnp.sum((value - target) ** 2) / jnp.maximum(jnp.sum(target**2), jnp.finfo(jnp.float32).tiny)
+    size = jnp.sum(target**2)
+    # A blank target (a black picture, a layer that is silent) must give 0 at itself and stay finite elsewhere: there
+    # the error is absolute.
+    return jnp.sum((value - target) ** 2) / jnp.where(size < float(jnp.finfo(jnp.float32).tiny), 1.0, size)
 
 
 def content_loss(features: Features, target: Features) -> Scalar:
@@ -141,7 +147,7 @@ def moments(features: Features) -> Moments:
     return Moments(jnp.mean(_float32(features), (0, 1)), gram_matrix(features))
 
 
-def wasserstein2(statistic: Moments, target: Moments, epsilon: float = 1e-4) -> Scalar:
+def wasserstein2(statistic: Moments, target: Moments, *, epsilon: float = 1e-4) -> Scalar:
     """Squared 2-Wasserstein distance between two Gaussians, divided by the number of channels.
 
     |m - m'|^2 + tr(S + S' - 2 (S'^1/2 S S'^1/2)^1/2), the style term of style-transfer-pytorch; `epsilon` is added
@@ -160,10 +166,10 @@ def _matmul(a: Gram, b: Gram) -> Gram:
     return jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)
 
 
-def newton_schulz(matrix: Gram, iterations: int = 12) -> tuple[Gram, Gram]:
+def newton_schulz(matrix: Gram, *, iterations: int = 12) -> tuple[Gram, Gram]:
     """Square root of a positive definite matrix and its inverse, by products alone (Higham 2008, section 6.7).
 
-    Twelve iterations, as style-transfer-pytorch takes: eigenvalues below some 1e-7 of the norm are damped rather than
+    Twelve iterations, as style-transfer-pytorch takes: eigenvalues below some 1e-4 of the norm are damped rather than
     resolved, and it is that which keeps the inverse, hence the gradient, bounded in float32.
     """
     identity = jnp.eye(matrix.shape[0], dtype=matrix.dtype)

@@ -15,9 +15,10 @@ from jaxtyping import Array, Float
 
 from jaxstyle import defaults, losses
 from jaxstyle.networks import Network
-from jaxstyle.types import Features, Image, Scalar
+from jaxstyle.types import FeatureMaps, Features, Image, Picture, Scalar
 
 Number: TypeAlias = float | int | np.floating | np.ndarray | Array
+Vector: TypeAlias = Float[Array | np.ndarray, " n"]
 Statistic: TypeAlias = Any
 
 
@@ -35,8 +36,8 @@ class Weights(NamedTuple):
     content: Number = defaults.CONTENT_WEIGHT
     style: Number = defaults.STYLE_WEIGHT
     variation: Number = defaults.VARIATION_WEIGHT
-    layers: Float[Array | np.ndarray, " n"] | None = None
-    mix: Float[Array | np.ndarray, " k"] | None = None
+    layers: Vector | None = None
+    mix: Vector | None = None
 
 
 class LossTerms(NamedTuple):
@@ -98,7 +99,7 @@ class Objective:
         return tuple(dict.fromkeys(self.content_layers + self.style_layers))
 
 
-def content_targets(network: Network, content: Image, objective: Objective) -> dict[str, Features]:
+def content_targets(network: Network, content: Image, objective: Objective) -> FeatureMaps:
     """Features of the content picture at the content layers."""
     return network.features(content, objective.content_layers)
 
@@ -109,7 +110,7 @@ def style_statistics(network: Network, style: Image, objective: Objective) -> di
     return {layer: objective.formula.statistic(x) for layer, x in features.items()}
 
 
-def mix_statistics(statistics: Sequence[dict[str, Statistic]], mix: Array | None) -> dict[str, Statistic]:
+def mix_statistics(statistics: Sequence[dict[str, Statistic]], mix: Vector | None) -> dict[str, Statistic]:
     """Weighted mean of the statistics of several styles; `mix` (k,) need not sum to one, None is equal shares."""
     shares = jnp.ones(len(statistics)) if mix is None else jnp.asarray(mix)
     shares = shares / jnp.sum(shares)
@@ -119,10 +120,10 @@ def mix_statistics(statistics: Sequence[dict[str, Statistic]], mix: Array | None
 def make_targets(
     network: Network,
     content: Image,
-    styles: Sequence[Image],
+    styles: Sequence[Picture],
     *,
     objective: Objective | None = None,
-    mix: Array | None = None,
+    mix: Vector | None = None,
 ) -> Targets:
     """Targets of a content picture (h, w, 3) and one or more style pictures of any sizes, all in [0, 1]."""
     objective = objective or Objective()
@@ -130,8 +131,9 @@ def make_targets(
     return Targets(content_targets(network, content, objective), mix_statistics(statistics, mix))
 
 
-def _combine(values: Sequence[Scalar], weights: Array | None, mean: bool) -> Scalar:
-    weights = jnp.ones(len(values)) if weights is None else jnp.asarray(weights)
+def _combine(values: Sequence[Scalar], weights: Vector | None, mean: bool) -> Scalar:
+    weights = jnp.ones(len(values)) if weights is None else weights
+    weights = jnp.asarray(weights, values[0].dtype)
     total = jnp.sum(weights * jnp.stack(values))
     return total / jnp.sum(weights) if mean else total
 

@@ -14,11 +14,11 @@ from jaxtyping import Array
 
 from jaxstyle import defaults
 from jaxstyle.networks import Network
-from jaxstyle.objective import LossTerms, Objective, Targets, Weights, loss_terms, make_targets
+from jaxstyle.objective import LossTerms, Objective, Targets, Vector, Weights, loss_terms, make_targets
 from jaxstyle.solvers import Adam, Info, Solver, ValueAndGrad
 from jaxstyle.checks import check_transfer, check_whole
 from jaxstyle.starts import MIN_SIDE, Start, resize, scale_sizes, starting_image
-from jaxstyle.types import Image, Key, Scalar
+from jaxstyle.types import Image, Key, Picture, Scalar
 
 CPU_CHUNK = 10  # steps between two looks at the result
 ACCELERATOR_CHUNK = 25  # the same, compiled as one program
@@ -76,7 +76,13 @@ class Result(NamedTuple):
 
 
 class DivergedError(ArithmeticError):
-    """The loss became NaN or infinite. `image` is the last good one, `step` the step at which it happened."""
+    """The loss, or a pixel, became NaN or infinite.
+
+    Attributes:
+      step: how many steps of this scale led there.
+      image: the last one that a look at the losses found good, in [0, 1], at this scale's size.
+      losses: terms of this scale so far.
+    """
 
     def __init__(self, step: int, image: Image, losses: LossTerms) -> None:
         super().__init__(
@@ -124,7 +130,7 @@ def _jitted_value_and_grad(problem: Problem, image: Image, objective: Objective)
 
 @functools.partial(jax.jit, static_argnames=("objective",))
 def _jitted_targets(
-    network: Network, content: Image, styles: Sequence[Image], mix: Array | None, objective: Objective
+    network: Network, content: Image, styles: Sequence[Picture], mix: Vector | None, objective: Objective
 ) -> Targets:
     return make_targets(network, content, styles, objective=objective, mix=mix)
 
@@ -178,10 +184,8 @@ def make_runner(
         return Runner(first(lazy), compiled_chunk, lambda image: lazy(image)[0][1], ACCELERATOR_CHUNK)
 
     if solver.has_inner_loop:
-        # Compiled ahead of time, so that it stays compiled where a solver disables jit around it.
-        ready = functools.partial(_jitted_value_and_grad.lower(problem, image, objective).compile(), problem)
-        advance = unrolled(lambda run: _advance(ready, run, solver, decay))
-        return Runner(first(ready), advance, lambda image: ready(image)[0][1], CPU_CHUNK)
+        advance = unrolled(lambda run: _advance(lazy, run, solver, decay))
+        return Runner(first(lazy), advance, lambda image: lazy(image)[0][1], CPU_CHUNK)
 
     def step(run: Run) -> tuple[Run, Info]:
         return _jitted_step(problem, run, objective, solver, decay)
@@ -196,14 +200,18 @@ def _optimise(
 ) -> tuple[Run, list[Info]]:
     """`steps` steps in chunks, with a look at the losses and a report after each."""
     run, infos = runner.first, []
+    good = run.image
     for start in range(0, steps, chunk):
         new, info = runner.advance(run, min(chunk, steps - start))
         info = jax.device_get(info)
         infos.append(info)
-        bad = ~np.isfinite(info.terms.total)
-        if bad.any():
-            raise DivergedError(start + int(np.argmax(bad)), run.image, _concatenate(infos).terms)
-        run = new
+        finite = np.append(np.isfinite(info.terms.total), bool(jnp.isfinite(new.image).all()))
+        if not finite.all():
+            done = int(np.argmin(finite))
+            # With the very first loss of the chunk gone, the image that the chunk began with is no good either.
+            image = run.image if done else good
+            raise DivergedError(start + done, jnp.clip(image, 0.0, 1.0), _concatenate(infos).terms)
+        good, run = run.image, new
         report(run, infos)
     return run, infos
 
@@ -218,21 +226,21 @@ def _current(run: Run, decay: float) -> Image:
     return jnp.clip(image, 0.0, 1.0)
 
 
-def _scaled(style: Image, ratio: float) -> Image:
+def _scaled(style: Picture, ratio: float) -> Picture:
     h, w = (max(MIN_SIDE, round(side * ratio)) for side in style.shape[:2])
     return style if (h, w) == style.shape[:2] else resize(style, h, w)
 
 
 def transfer(
-    content: Image,
-    styles: Image | Sequence[Image],
+    content: Picture,
+    styles: Picture | Sequence[Picture],
     *,
     network: Network,
     weights: Weights | None = None,
     objective: Objective | None = None,
     solver: Solver | None = None,
     steps: int = defaults.STEPS,
-    init: Start | Image = "content",
+    init: Start | Picture = "content",
     min_size: int | None = None,
     average: float = 0.0,
     key: Key | None = None,
@@ -273,8 +281,8 @@ def transfer(
     check_whole(1 if report_every is None else report_every, "report_every", 1)
     content = jnp.asarray(content, jnp.float32)
     styles = [jnp.asarray(style, jnp.float32) for style in styles]
-    sizes = scale_sizes(*content.shape[:2], min_size)
-    image = starting_image(init, content, styles, sizes[0], jax.random.key(0) if key is None else key)
+    sizes = scale_sizes(*content.shape[:2], min_size=min_size)
+    image = starting_image(jax.random.key(0) if key is None else key, init, content, styles, sizes[0])
     weights = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), weights)
     infos: list[Info] = []
     for scale, (height, width) in enumerate(sizes, 1):

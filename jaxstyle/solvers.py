@@ -10,7 +10,7 @@ import contextlib
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +26,8 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     import jaxopt
 
+FIRST_STEP = 0.01  # root mean square change of a pixel that L-BFGS tries before it knows any curvature
+
 ValueAndGrad: TypeAlias = Callable[[Image], tuple[tuple[Scalar, LossTerms], Image]]
 LineSearch: TypeAlias = Literal["backtracking", "zoom"]
 
@@ -37,6 +39,7 @@ class Info(NamedTuple):
     evaluations: Int[Array, ""]
 
 
+@runtime_checkable
 class Solver(Protocol):
     """The pair of functions, and whether a step has a loop in it around the evaluation of the loss."""
 
@@ -47,6 +50,21 @@ class Solver(Protocol):
 
     def step(self, value_and_grad: ValueAndGrad, image: Image, state: Any) -> tuple[Image, Any, Info]:
         """A better image, the next state, and diagnostics."""
+
+
+def _loops_in_python(image: Image) -> contextlib.AbstractContextManager[Any]:
+    """Outside jit only the loss is compiled: a library's loops around it, traced afresh at each call, run in Python."""
+    return contextlib.nullcontext() if isinstance(image, jax.core.Tracer) else jax.disable_jit()
+
+
+def _kept_compiled(value_and_grad: ValueAndGrad) -> ValueAndGrad:
+    """The same function, compiled even where `_loops_in_python` has switched jit off around it."""
+
+    def call(image: Image) -> tuple[tuple[Scalar, LossTerms], Image]:
+        with jax.disable_jit(False):
+            return value_and_grad(image)
+
+    return call
 
 
 class AdamState(NamedTuple):
@@ -95,6 +113,11 @@ class Adam:
 class Lbfgs:
     """Limited-memory BFGS (Liu and Nocedal 1989), jaxopt's. Pixels are free between steps, as its model demands.
 
+    Two departures from jaxopt's defaults make the path independent of the loss's scale. The first step tried changes
+    pixels by 0.01 (root mean square), where jaxopt takes the bare gradient. Every line search begins at the full
+    quasi-Newton step, where jaxopt begins near the length of the last one: backtracking cannot lengthen a step, so
+    that one short step makes the next searches fail, with all their evaluations spent.
+
     Attributes:
       history: pairs of steps and gradients that are kept.
       line_search: "backtracking" takes fewer evaluations a step, "zoom" meets the strong Wolfe conditions.
@@ -107,14 +130,14 @@ class Lbfgs:
     has_inner_loop = True
 
     def _solver(self, value_and_grad: ValueAndGrad, image: Image) -> jaxopt.LBFGS:
-        # Outside jit the loss is compiled by itself and the loops run in Python; jaxopt must not compile them.
         eager = not isinstance(image, jax.core.Tracer)
         return jaxopt.LBFGS(
-            value_and_grad,
+            _kept_compiled(value_and_grad),
             value_and_grad=True,
             has_aux=True,
             tol=0.0,
             linesearch=self.line_search,
+            linesearch_init="max",
             maxls=self.max_evaluations,
             history_size=self.history,
             implicit_diff=False,
@@ -124,12 +147,16 @@ class Lbfgs:
 
     def init(self, value_and_grad: ValueAndGrad, image: Image) -> Any:
         """An empty history; one evaluation."""
-        return self._solver(value_and_grad, image).init_state(image)
+        with _loops_in_python(image):
+            state = self._solver(value_and_grad, image).init_state(image)
+            size = jnp.sqrt(jnp.mean(state.grad**2))
+            return state._replace(gamma=FIRST_STEP / jnp.maximum(size, float(jnp.finfo(jnp.float32).tiny)))
 
     def step(self, value_and_grad: ValueAndGrad, image: Image, state: Any) -> tuple[Image, Any, Info]:
         """One line search along the quasi-Newton direction."""
-        image, new = self._solver(value_and_grad, image).update(image, state)
-        return image, new, Info(state.aux, jnp.asarray(new.num_fun_eval - state.num_fun_eval))
+        with _loops_in_python(image):
+            image, new = self._solver(value_and_grad, image).update(image, state)
+            return image, new, Info(state.aux, jnp.asarray(new.num_fun_eval - state.num_fun_eval))
 
 
 class OptaxLbfgsState(NamedTuple):
@@ -171,8 +198,8 @@ class OptaxLbfgs:
         self, value_and_grad: ValueAndGrad, image: Image, state: OptaxLbfgsState
     ) -> tuple[Image, OptaxLbfgsState, Info]:
         """One line search along the quasi-Newton direction."""
-        # Outside jit the loss is compiled by itself; optax's loops around it must then run in Python.
-        with contextlib.nullcontext() if isinstance(image, jax.core.Tracer) else jax.disable_jit():
+        value_and_grad = _kept_compiled(value_and_grad)
+        with _loops_in_python(image):
             (value, terms), gradient = value_and_grad(image)
             updates, inner = self._transform().update(
                 gradient, state.inner, image, value=value, grad=gradient, value_fn=_as_function(value_and_grad)

@@ -11,16 +11,17 @@ from typing import Literal, TypeAlias
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from jaxstyle import defaults
-from jaxstyle.types import Image, Key
+from jaxstyle.types import Image, Key, Picture
 
 Start: TypeAlias = Literal["content", "noise", "style", "blur"]
 
 MIN_SIDE = 16  # below, VGG's fifth block has no pixel left
 
 
-def scale_sizes(height: int, width: int, min_size: int | None = None) -> list[tuple[int, int]]:
+def scale_sizes(height: int, width: int, *, min_size: int | None = None) -> list[tuple[int, int]]:
     """Sizes (height, width) from coarse to fine, each larger by a factor of sqrt 2, the last as given.
 
     Args:
@@ -39,7 +40,7 @@ def scale_sizes(height: int, width: int, min_size: int | None = None) -> list[tu
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2))
-def resize(image: Image, height: int, width: int) -> Image:
+def resize(image: Picture, height: int, width: int) -> Float[Array, "{height} {width} 3"]:
     """Lanczos resampling, antialiased when shrinking; clipped to [0, 1]."""
     shape = (height, width, image.shape[2])
     return jnp.clip(jax.image.resize(image, shape, "lanczos3", antialias=True), 0.0, 1.0)
@@ -50,16 +51,17 @@ def blur(image: Image, sigma: float) -> Image:
     radius = max(1, math.ceil(3 * sigma))
     kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
     kernel = jnp.asarray(kernel / kernel.sum(), image.dtype)
-    for _ in range(2):
-        padded = jnp.pad(image, ((radius, radius), (0, 0), (0, 0)), mode="edge")
-        windows = jnp.stack([padded[i : i + image.shape[0]] for i in range(2 * radius + 1)])
-        image = jnp.einsum("k,khwc->whc", kernel, windows, precision=jax.lax.Precision.HIGHEST)
+    for axis in (0, 1):
+        padded = jnp.pad(jnp.moveaxis(image, axis, 2), ((0, 0), (0, 0), (radius, radius)), mode="edge")
+        lines = padded.reshape(-1, 1, padded.shape[2])
+        lines = jax.lax.conv(lines, kernel[None, None], (1,), "VALID", precision=jax.lax.Precision.HIGHEST)
+        image = jnp.moveaxis(lines.reshape(*padded.shape[:2], -1), 2, axis)
     return image
 
 
 def starting_image(
-    init: Start | Image, content: Image, styles: Sequence[Image], shape: tuple[int, int], key: Key
-) -> Image:
+    key: Key, init: Start | Picture, content: Image, styles: Sequence[Picture], shape: tuple[int, int]
+) -> Float[Array, "{shape[0]} {shape[1]} 3"]:
     """The first iterate, (height, width, 3) for `shape` = (height, width).
 
     "content"; "blur", the content without detail (sigma 1/32 of the long side); "noise", independent Gaussian pixels
@@ -76,7 +78,7 @@ def starting_image(
     return cover(styles[0], *shape)
 
 
-def cover(image: Image, height: int, width: int) -> Image:
+def cover(image: Picture, height: int, width: int) -> Float[Array, "{height} {width} 3"]:
     """The image resized to cover height x width and cropped about its centre."""
     ratio = max(height / image.shape[0], width / image.shape[1])
     h, w = max(height, round(image.shape[0] * ratio)), max(width, round(image.shape[1] * ratio))

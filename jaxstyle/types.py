@@ -8,10 +8,13 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import jax
+import numpy as np
 from jaxtyping import Array, Float
 
 Image: TypeAlias = Float[Array, "h w 3"]
+Picture: TypeAlias = Float[Array | np.ndarray, "_ _ 3"]  # of a size of its own; NumPy's will do
 Features: TypeAlias = Float[Array, "h w c"]
+FeatureMaps: TypeAlias = dict[str, Float[Array, "_ _ _"]]  # layer name -> features, each of a size of its own
 Scalar: TypeAlias = Float[Array, ""]
 Params: TypeAlias = Mapping[str, Any]
 Key: TypeAlias = jax.Array

@@ -22,6 +22,7 @@ import numpy as np
 import pooch
 
 from jaxstyle import formats
+from jaxstyle.allocator import keep_freed_memory
 from jaxstyle.errors import InputError, nearest
 from jaxstyle.formats import Convolution, WeightsFile
 from jaxstyle.networks import ARCHITECTURES, PREPROCESSING, Network
@@ -86,9 +87,8 @@ def load_network(
       DownloadError: the weights are not on this machine and could not be brought there.
     """
     module, options = _architecture(name), _options(pooling, padding, dtype)
-    path = (
-        Path(weights).expanduser() if weights is not None else _at_hand(name) or fetch(name, None, progress)
-    )
+    keep_freed_memory()
+    path = _at_hand(name) or fetch(name, None, progress) if weights is None else Path(weights).expanduser()
     file = formats.read(path)
     preprocessing = _preprocessing(file, path)
     params = {
@@ -165,7 +165,7 @@ def convert(
     out = cache_folder() / f"{network}.h5" if out is None else Path(out).expanduser()
     entry = next((e for e in _registry() if e.network == network and _matches(path, e.hash)), None)
     if file.kind == "jaxstyle":  # ours already: what it says of its origin stays true
-        origin = {key: file.attributes[key] for key in ("source", "licence", "sha256")}
+        origin = {key: file.attributes.get(key, "") for key in ("source", "licence", "sha256")}
     else:
         source, licence = ((*entry.urls, entry.origin)[0], entry.licence) if entry else (path.name, "unknown")
         origin = {"source": source, "licence": licence, "sha256": _digest(path, "sha256")}
@@ -223,7 +223,7 @@ def describe() -> list[WeightsInfo]:
         if path:
             held = formats.read_attributes(path)
             told = [held.get(key, "unknown") for key in ("preprocessing", "licence", "source")]
-            here = {"licence": told[1], "bytes": path.stat().st_size, "path": path}
+            here = {"preprocessing": told[0], "licence": told[1], "bytes": path.stat().st_size, "path": path}
             mine = [entry for entry in entries if not entry.urls or told[2] in entry.urls]
             entries = [replace(entry, **here) if entry in mine else entry for entry in entries]
             if not mine:
@@ -308,15 +308,15 @@ def _entry(network: str, source: str | None) -> WeightsInfo:
     entries = {entry.source: entry for entry in _fetchable() if entry.network == network}
     source = next(iter(entries), None) if source is None else source
     if source not in entries:
-        near = nearest(str(source), entries)
-        raise InputError(f"{network} has no source {source!r}; it has {', '.join(entries) or 'none'}{near}")
+        known = (", ".join(entries) or "none") + nearest(str(source), entries)
+        raise InputError(f"{network} has no source {source!r}; it has {known}")
     return entries[source]
 
 
 def _architecture(name: str) -> Any:
     if name not in ARCHITECTURES:
-        known = ", ".join(ARCHITECTURES)
-        raise InputError(f"no network {name!r}; there are {known}{nearest(name, ARCHITECTURES)}")
+        known = ", ".join(ARCHITECTURES) + nearest(name, ARCHITECTURES)
+        raise InputError(f"no network {name!r}; there are {known}")
     return ARCHITECTURES[name]
 
 
@@ -324,22 +324,19 @@ def _options(pooling: str | None, padding: str | None, dtype: Any) -> dict[str, 
     """The options that were given, checked; a dtype always as the same object, so that modules are equal."""
     dtype = None if dtype is None else getattr(dtype, "__name__", str(dtype))
     options = {"pooling": pooling, "padding": padding, "dtype": dtype}
-    allowed = {"pooling": get_args(Pooling), "padding": get_args(Padding), "dtype": tuple(_DTYPES)}
+    names = {"pooling": get_args(Pooling), "padding": get_args(Padding), "dtype": tuple(_DTYPES)}
     options = {key: value for key, value in options.items() if value is not None}
     for key, value in options.items():
-        if value not in allowed[key]:
-            raise InputError(
-                f"no {key} {value!r}; there are {', '.join(allowed[key])}{nearest(value, allowed[key])}"
-            )
+        if value not in names[key]:
+            near = nearest(value, names[key])
+            raise InputError(f"no {key} {value!r}; there are {', '.join(names[key])}{near}")
     return {key: _DTYPES.get(value, value) for key, value in options.items()}
 
 
 def _known(preprocessing: str, path: PathLike) -> str:
     if preprocessing not in PREPROCESSING:
-        near = nearest(preprocessing, PREPROCESSING)
-        raise InputError(
-            f"{path}: no preprocessing {preprocessing!r}; there are {', '.join(PREPROCESSING)}{near}"
-        )
+        known = ", ".join(PREPROCESSING) + nearest(preprocessing, PREPROCESSING)
+        raise InputError(f"{path}: no preprocessing {preprocessing!r}; there are {known}")
     return preprocessing
 
 
@@ -355,7 +352,7 @@ def _preprocessing(file: WeightsFile, path: Path) -> str:
 def _network_of(file: WeightsFile) -> str | None:
     """The network that a file holds: what it says itself, or whose shapes its layers have."""
     if file.kind == "jaxstyle":
-        return file.attributes["network"]
+        return file.attributes.get("network")
     return next((network for network in ARCHITECTURES if not _misfit(file, network)), None)
 
 
@@ -428,11 +425,8 @@ def _download(entry: WeightsInfo, path: Path, progress: Progress | None) -> None
     """Tries one address after another until the file has the right hash."""
     import requests  # which pooch stands on; slow to import
 
-    words = {
-        "ConnectionError": "no connection",
-        "ChunkedEncodingError": "broken off",
-        "ReadTimeout": "timed out",
-    }
+    words = {"ConnectionError": "no connection", "ChunkedEncodingError": "broken off"}
+    words |= {"ConnectTimeout": "no connection", "ReadTimeout": "timed out"}
     reasons = []
     for url in entry.urls:
         bar = _Bar(progress, entry.bytes) if progress else False

@@ -444,35 +444,47 @@ def test_a_pickle_cannot_change_what_it_gets_hold_of(name: str, small: Layers, t
     assert_same(formats.read(tmp_path / "b.pth").layers, small)
 
 
+FLOATS = storage("0", "FloatStorage", 20)
+SHAPE, STRIDES = (2, 1, 3, 3), (9, 9, 3, 1)
 BROKEN = {
-    "past the end": tensor(storage("0", "FloatStorage", 20), 3, (2, 1, 3, 3), (9, 9, 3, 1)),
-    "zero strides": tensor(storage("0", "FloatStorage", 20), 0, (9999, 999, 3, 3), (0, 0, 0, 0)),
-    "negative offset": tensor(storage("0", "FloatStorage", 20), -1, (2, 1, 3, 3), (9, 9, 3, 1)),
-    "negative stride": tensor(storage("0", "FloatStorage", 20), 9, (2, 1, 3, 3), (-9, 9, 3, 1)),
-    "negative size": tensor(storage("0", "FloatStorage", 20), 0, (-2, 1, 3, 3), (9, 9, 3, 1)),
-    "fewer strides": tensor(storage("0", "FloatStorage", 20), 0, (2, 1, 3, 3), (9, 9)),
-    "empty": tensor(storage("0", "FloatStorage", 20), 0, (0, 1, 3, 3), (9, 9, 3, 1)),
-    "no storage": tensor(number(5), 0, (2, 1, 3, 3), (9, 9, 3, 1)),
-    "lying storage": tensor(storage("0", "FloatStorage", 21), 0, (2, 1, 3, 3), (9, 9, 3, 1)),
-    "other storage": tensor(storage("9", "FloatStorage", 20), 0, (2, 1, 3, 3), (9, 9, 3, 1)),
-    "view": tensor(storage("0", "FloatStorage", 20, text("v")), 0, (2, 1, 3, 3), (9, 9, 3, 1)),
-    "integers": tensor(storage("0", "IntStorage", 20), 0, (2, 1, 3, 3), (9, 9, 3, 1)),
+    "past the end": (tensor(FLOATS, 3, SHAPE, STRIDES), "past its storage"),
+    "zero strides": (tensor(FLOATS, 0, (2, 999, 3, 3), (0, 0, 0, 0)), "past its storage"),
+    "negative offset": (tensor(FLOATS, -1, SHAPE, STRIDES), "no sense"),
+    "negative stride": (tensor(FLOATS, 9, SHAPE, (-9, 9, 3, 1)), "no sense"),
+    "negative size": (tensor(FLOATS, 0, (-2, 1, 3, 3), STRIDES), "no sense"),
+    "fewer strides": (tensor(FLOATS, 0, SHAPE, (9, 9)), "no sense"),
+    "no elements": (tensor(FLOATS, 0, (2, 0, 3, 3), STRIDES), "is empty"),
+    "no storage": (tensor(number(5), 0, SHAPE, STRIDES), "no sense"),
+    "lying storage": (tensor(storage("0", "FloatStorage", 21), 0, SHAPE, STRIDES), "storage 0"),
+    "other storage": (tensor(storage("9", "FloatStorage", 20), 0, SHAPE, STRIDES), "9'"),
+    "view": (tensor(storage("0", "FloatStorage", 20, text("v")), 0, SHAPE, STRIDES), "no sense"),
 }
 
 
 @pytest.mark.parametrize("what", BROKEN)
 @pytest.mark.parametrize("container", [zip_file, stream_file])
 def test_tensors_that_make_no_sense(what: str, container: Callable[..., None], tmp_path: Path) -> None:
-    bias = tensor(storage("0", "FloatStorage", 20), 0, (2,), (1,))
-    body = dictionary({"features.0.weight": BROKEN[what], "features.0.bias": bias})
-    container(tmp_path / "a.pth", body, {"0": np.zeros(20, "f4").tobytes()})
-    refused(tmp_path / "a.pth")
+    kernel, words = BROKEN[what]
+    body = dictionary({"features.0.weight": kernel, "features.0.bias": tensor(FLOATS, 0, (2,), (1,))})
+    container(tmp_path / "a.pth", body, {"0": bytes(80)})
+    assert words in refused(tmp_path / "a.pth")
+
+
+def test_weights_that_are_integers(small: Layers, tmp_path: Path) -> None:
+    tensors = {name: array.astype("i8") for name, array in state_dict(small).items()}
+    zip_file(tmp_path / "a.pth", *pickled(tensors))
+    safetensors(tmp_path / "a.safetensors", tensors, code="I64")
+    for path in tmp_path.iterdir():
+        assert "features.0 is of type int64" in refused(path)
 
 
 def test_a_compressed_record_is_refused(small: Layers, tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "a.pth", "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("vgg/data.pkl", program(pickled(state_dict(small))[0]))
-    assert "compressed" in refused(tmp_path / "a.pth")
+    body, storages = pickled(state_dict(small))
+    with zipfile.ZipFile(tmp_path / "a.pth", "w") as archive:
+        archive.writestr("vgg/data.pkl", program(body))
+        for key, data in storages.items():
+            archive.writestr(f"vgg/data/{key}", data, zipfile.ZIP_DEFLATED)
+    assert "record data/0 is compressed" in refused(tmp_path / "a.pth")
 
 
 @pytest.mark.parametrize("name", [*WRITERS, "own.h5"])
@@ -533,7 +545,9 @@ def test_state_dicts_of_other_networks(tmp_path: Path) -> None:
         return first
 
     assert "features.N.weight" in message({"layer1.0.conv1.weight": kernel})
-    assert "features.0" in message({"features.0.weight": kernel})
+    assert "features.0 is no convolution" in message({"features.0.weight": kernel})
+    dense = {"0.weight": kernel[:, :, 0, 0], "0.bias": bias}
+    assert "features.0 is no convolution" in message(dense)
     assert "bias (3,)" in message({"features.0.weight": kernel, "features.0.bias": np.ones(3, "f4")})
     norm = {f"features.1.{part}": bias for part in ("weight", "bias", "running_mean", "running_var")}
     found = message({"features.0.weight": kernel, "features.0.bias": bias} | norm)
@@ -546,7 +560,10 @@ def test_keras_files_of_other_networks(small: Layers, tmp_path: Path) -> None:
     write_keras_new(tmp_path / "a.h5", small)
     with h5py.File(tmp_path / "a.h5", "r+") as file:
         file["block1_conv2"].attrs["weight_names"] = ["block1_conv2/bias:0"] * 4
-    assert "block1_conv2" in refused(tmp_path / "a.h5")
+    assert "block1_conv2 is no convolution" in refused(tmp_path / "a.h5")
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        file["block1_conv2"].attrs["weight_names"] = ["block1_conv2/kernel:0"]
+    assert "block1_conv2 is no convolution" in refused(tmp_path / "a.h5")
     write_keras_new(tmp_path / "a.h5", small)
     with h5py.File(tmp_path / "a.h5", "r+") as file:
         del file["block1_conv2/block1_conv2/kernel:0"]

@@ -190,6 +190,20 @@ def test_options(tmp_path: Path) -> None:
     assert "'float16'" in line(InputError, load_network, "tiny", path, dtype=jnp.float16)
 
 
+def test_a_file_of_ours_that_tells_less_than_it_should(tmp_path: Path, cache_dir: Path) -> None:
+    path = save(tmp_path / "a.h5", random_params())
+    with h5py.File(path, "r+") as file:
+        for key in ("network", "source", "licence", "sha256"):
+            del file.attrs[key]
+    assert_params(load_network("tiny", path).params, random_params())
+    assert show(path)["network"] is None
+    assert convert(path, name="tiny") == cache_dir / "tiny.h5"
+    assert "does not hold other" in line(InputError, load_network, "other", path)
+    with h5py.File(path, "r+") as file:
+        del file.attrs["preprocessing"]
+    assert "damaged" in line(InputError, load_network, "tiny", path)
+
+
 # Refusing
 
 

@@ -1,4 +1,8 @@
-"""The commands of the command line, one file each. Each has `run(options)`, which may return an exit code."""
+"""The commands of the command line, one file each: `run(options)`, which may return an exit code.
+
+A transfer goes through `inputs` (what it reads, checked without JAX), `settings` (what it does) and `job` (the run, its
+files, their record); `session` has what all commands share.
+"""
 
 import argparse
 import importlib

@@ -1,14 +1,14 @@
 """`jaxstyle demo`: the pictures that come with jaxstyle, in two styles, with no download."""
 
 import argparse
+import sys
 import time
 from importlib.resources import files
 from pathlib import Path
 
-from jaxstyle.commands.session import start_jax
-from jaxstyle.commands.transfer import Job, open_network, resolve
+from jaxstyle.commands.transfer import paint
 from jaxstyle.errors import InputError
-from jaxstyle.images import check_writable, load_picture
+from jaxstyle.images import check_writable
 
 RESULTS = {"style_strokes": "harbour_strokes.png", "style_pattern": "harbour_pattern.png"}
 
@@ -21,21 +21,20 @@ def run(options: argparse.Namespace) -> int:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"cannot make the folder {out} ({error.strerror})") from error
+        raise InputError(f"cannot make the folder {out} ({error.strerror}); name another with -o") from error
     for name in RESULTS.values():
         check_writable(out / name)
-    start_jax()
     if not options.quiet:
-        print(f"painting a harbour in two styles, {options.size} pixels wide, with the compact network")
+        what = f"painting a harbour in two styles, {options.size} pixels wide, with the compact network"
+        print(what, file=sys.stderr)
     pictures = files("jaxstyle") / "demo"
     for style, name in RESULTS.items():
-        paths = [str(pictures / f"{picture}.jpg") for picture in ("content", style)]
-        settings = resolve(build_parser().parse_args(["transfer", *paths]), options.size)
-        content, painting = (load_picture(path, options.size) for path in paths)
-        network = open_network(settings, options.quiet)
-        code = Job(content, [painting], settings, network, out / name, quiet=options.quiet).run()
+        arguments = [str(pictures / f"{picture}.jpg") for picture in ("content", style)]
+        arguments += ["-o", str(out / name), "--size", str(options.size)]
+        code = paint(build_parser().parse_args(["transfer", *arguments, *["--quiet"] * options.quiet]))
         if code:
             return code
     if not options.quiet:
-        print(f"done in {time.time() - began:.0f} s; open {out / RESULTS['style_strokes']}")
+        best = out / RESULTS["style_strokes"]
+        print(f"done in {time.time() - began:.0f} s; open {best}", file=sys.stderr)
     return 0

@@ -21,7 +21,7 @@ def _list(options: argparse.Namespace) -> None:
     for info in describe():
         size = f"{info.bytes / 1e6:.1f} MB" if info.bytes else ""
         table.add_row(info.network, info.source, size, info.licence, str(info.path or "no"))
-    Console(soft_wrap=True).print(table)
+    _print(table)
 
 
 def _fetch(options: argparse.Namespace) -> None:
@@ -45,4 +45,9 @@ def _show(options: argparse.Namespace) -> None:
     for name, layer in held["layers"].items():
         shape = " x ".join(map(str, layer["shape"]))
         table.add_row(name, shape, f"{layer['mean']:.3g}", f"{layer['std']:.3g}")
-    Console(soft_wrap=True).print(table)
+    _print(table)
+
+
+def _print(table: Table) -> None:
+    """A table as wide as it is, so that programs find whole lines; [brackets] in a path are no markup."""
+    Console(width=10_000, soft_wrap=True, markup=False, highlight=False).print(table)

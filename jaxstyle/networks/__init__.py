@@ -14,7 +14,7 @@ from flax import struct
 
 from jaxstyle.errors import InputError, nearest
 from jaxstyle.networks.vgg import COMPACT, VGG, VGG16, VGG19
-from jaxstyle.types import Features, Image, Params
+from jaxstyle.types import FeatureMaps, Image, Params
 
 __all__ = ["ARCHITECTURES", "PREPROCESSING", "Network", "Preprocessing"]
 
@@ -34,10 +34,10 @@ class Preprocessing:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
 
-    def __call__(self, image: Image) -> Features:
+    def __call__(self, image: Image) -> Image:
         """The image as the network wants it, (h, w, 3)."""
         image = image[..., ::-1] if self.bgr else image
-        mean, std = jnp.asarray(self.mean, image.dtype), jnp.asarray(self.std, image.dtype)
+        mean, std = (jnp.asarray(x, image.dtype)[None, None] for x in (self.mean, self.std))
         return (image * self.scale - mean) / std
 
 
@@ -63,10 +63,12 @@ class Network:
 
     @property
     def layer_names(self) -> tuple[str, ...]:
-        """Every layer that `features` knows, shallow to deep."""
-        return self.module.layer_names
+        """Every layer that `features` knows, shallow to deep: those before the first convolution without weights."""
+        names = self.module.layer_names
+        end = (i for i, name in enumerate(names) if name.startswith("conv") and name not in self.params)
+        return names[: next(end, None)]
 
-    def features(self, image: Image, layers: Sequence[str]) -> dict[str, Features]:
+    def features(self, image: Image, layers: Sequence[str]) -> FeatureMaps:
         """Features of an image by layer name; pure, for use under `jit`, `vmap` and `grad`.
 
         Args:

@@ -11,14 +11,15 @@ from typing import Any, Literal, TypeAlias
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
-from jaxstyle.types import Features
+from jaxstyle.types import FeatureMaps, Features, Image
 
 Pooling: TypeAlias = Literal["max", "average"]
 Padding: TypeAlias = Literal["zero", "edge", "reflect"]
 
 
-def pool(x: Features, pooling: Pooling) -> Features:
+def pool(x: Features, pooling: Pooling) -> Float[Array, "h//2 w//2 c"]:
     """2x2 pooling with stride 2; an odd last row or column is dropped, as VGG does.
 
     Written as three operations on four strided slices: the gradient of `reduce_window` is several times slower
@@ -69,7 +70,7 @@ class VGG(nn.Module):
         return shapes
 
     @nn.compact
-    def __call__(self, x: Features, layers: Sequence[str]) -> dict[str, Features]:
+    def __call__(self, x: Image, layers: Sequence[str]) -> FeatureMaps:
         """The features of `layers`. Nothing past the deepest of them is computed.
 
         Args:
@@ -95,7 +96,7 @@ class VGG(nn.Module):
                 found[name] = x
         return {name: found[name] for name in layers}
 
-    def _convolution(self, x: Features, name: str, width: int) -> Features:
+    def _convolution(self, x: Features, name: str, width: int) -> Float[Array, "h w {width}"]:
         if self.padding != "zero":
             x = jnp.pad(x, ((1, 1), (1, 1), (0, 0)), mode=self.padding)
         padding = "SAME" if self.padding == "zero" else "VALID"

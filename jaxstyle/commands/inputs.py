@@ -1,0 +1,101 @@
+"""What a transfer reads, and all that can be checked of it without JAX."""
+
+import argparse
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jaxstyle import defaults
+from jaxstyle.errors import InputError, nearest
+from jaxstyle.images import MIN_SIDE, Picture, check_writable, load_picture
+
+LONGEST_STEM = 100  # bytes of each picture's name in the default name of a result; a file's name has 255
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The pictures of a transfer, where its result goes, and the result's long side."""
+
+    content: Picture
+    styles: Sequence[Picture]
+    start: Picture | None  # None for one of the named starts
+    out: Path
+    size: int
+
+
+def read_inputs(options: argparse.Namespace) -> Inputs:
+    """Checks the options against each other, and reads the pictures."""
+    out = Path(default_name(options.content, options.styles[0]) if options.out is None else options.out)
+    check_options(options)
+    check_writable(out)
+    _check_keeps_inputs(out, options)
+    content = read_picture(options.content, options.size)
+    size = options.size or min(defaults.SIZE, max(content.pixels.shape[:2]))
+    if options.min_size and options.min_size > size:
+        raise InputError(f"--min-size is {options.min_size}; it can be at most the size of the result, {size}")
+    if size < max(content.pixels.shape[:2]):
+        content = read_picture(options.content, size)
+    styles = [read_picture(path, size) for path in options.styles]
+    return Inputs(content, styles, starting_picture(options.init, size), out, size)
+
+
+def default_name(content: str, style: str) -> str:
+    """CONTENT_STYLE.png, shortened so that it can be a file's name."""
+    stems = [Path(path).stem for path in (content, style)]
+    for i, stem in enumerate(stems):
+        if len(os.fsencode(stem)) > LONGEST_STEM:
+            stems[i] = os.fsencode(stem)[:LONGEST_STEM].decode("utf-8", "ignore")
+    return "_".join(stems) + ".png"
+
+
+def check_options(options: argparse.Namespace) -> None:
+    """What the command line alone can tell."""
+    if options.size and options.min_size and options.min_size > options.size:
+        raise InputError(f"--min-size is {options.min_size}; it can be at most --size, {options.size}")
+    check_count("--mix", options.mix, len(options.styles), "STYLE")
+    if options.rate is not None and options.optimizer != "adam":
+        raise InputError(f"--rate is Adam's; {options.optimizer} finds the length of its steps itself")
+
+
+def check_count(name: str, values: Sequence[float] | None, wanted: int, what: str) -> None:
+    """One number for each of what there are, not all of them zero."""
+    if values is not None and len(values) != wanted:
+        each = f"there {'is' if wanted == 1 else 'are'} {wanted}"
+        raise InputError(f"{name} has {len(values)} numbers; it needs one for each {what}, and {each}")
+    if values is not None and not any(values):
+        raise InputError(f"{name} is zero throughout; at least one number must be larger")
+
+
+def read_picture(path: str, size: int | None) -> Picture:
+    """A picture resized. One of a few pixels, which enlarged has nothing to show, is a mistake."""
+    picture = load_picture(path, size)
+    if min(picture.own_size) < MIN_SIDE:
+        height, width = picture.own_size
+        raise InputError(f"{path} is {width} x {height} pixels; at least {MIN_SIDE} a side are needed")
+    return picture
+
+
+def starting_picture(init: str, size: int) -> Picture | None:
+    """The picture to start from, when `init` is a file and not one of the named starts."""
+    if init in defaults.STARTS:
+        return None
+    if not Path(init).exists():
+        words = ", ".join(defaults.STARTS)
+        raise InputError(f"--init {init!r} is neither a file nor one of {words}{nearest(init, defaults.STARTS)}")
+    return read_picture(init, size)
+
+
+def _check_keeps_inputs(out: Path, options: argparse.Namespace) -> None:
+    """The result must not replace what it is made from."""
+    for path in _files(options):
+        if out.exists() and os.path.exists(path) and os.path.samefile(out, path):
+            raise InputError(f"--out {out} would replace {path}, which is read; name another file")
+
+
+def _files(options: argparse.Namespace) -> Iterator[str]:
+    yield from (options.content, *options.styles)
+    if options.init not in defaults.STARTS:
+        yield options.init
+    if options.weights:
+        yield options.weights

@@ -1,0 +1,199 @@
+"""A transfer on its way to a file. Whatever happens to it, the picture so far is kept."""
+
+import contextlib
+import math
+import platform
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxstyle import __version__
+from jaxstyle.commands.inputs import Inputs
+from jaxstyle.commands.session import CommandError, StepsBar, plain_line
+from jaxstyle.commands.settings import Settings
+from jaxstyle.errors import InputError
+from jaxstyle.images import Picture, resize, save_image
+from jaxstyle.networks import Network
+from jaxstyle.objective import Weights
+from jaxstyle.optimise import DivergedError, Progress, Result, transfer
+from jaxstyle.weights import show
+
+
+@dataclass
+class Job:
+    """One transfer: its run, its results on disk, and their record."""
+
+    inputs: Inputs
+    settings: Settings
+    network: Network
+    quiet: bool = False
+    save_every: int | None = None
+
+    def __post_init__(self) -> None:
+        self.latest: Progress | None = None
+        self.began = time.time()
+        self.origin = self._origin()  # now, while all the files are there
+
+    def run(self) -> int:
+        """Transfers and saves; the exit code."""
+        try:
+            with StepsBar(self.quiet) as bar:
+                result = self._transfer(bar)
+            if not np.isfinite(result.final.total):
+                raise DivergedError(0, result.image, result.losses)  # 0: of a scale that would come next
+            losses = {name: float(value) for name, value in result.final._asdict().items()}
+            extra = {"losses": losses, "evaluations": result.evaluations}
+            self._save(self.inputs.out, result.image, "done", **extra)
+        except KeyboardInterrupt:
+            with _uninterrupted():
+                done = f" after {steps_done(self.latest)} steps" if self.latest else ""
+                print(f"jaxstyle: stopped{done}{self._keep('stopped')}", file=sys.stderr)
+            return 130
+        except (InputError, CommandError):
+            raise
+        except Exception as error:
+            raise CommandError(self._explain(error)) from error
+        self._announce(result)
+        return 0
+
+    def _transfer(self, bar: StepsBar) -> Result:
+        s = self.settings
+        start: Any = s.init if self.inputs.start is None else self.inputs.start.pixels
+        layers, mix = (None if x is None else np.asarray(x, np.float32) for x in (s.layer_weights, s.mix))
+        return transfer(
+            self.inputs.content.pixels,
+            [style.pixels for style in self.inputs.styles],
+            network=self.network,
+            weights=Weights(s.content_weight, s.style_weight, s.tv_weight, layers, mix),
+            objective=s.objective,
+            solver=s.solver,
+            steps=s.steps,
+            init=start,
+            min_size=s.min_size,
+            average=s.average,
+            key=jax.random.key(s.seed),
+            report_every=self.save_every and chunk(self.save_every, s.steps),
+            on_progress=self._watcher(bar),
+        )
+
+    def _watcher(self, bar: StepsBar) -> Callable[[Progress], None]:
+        def watch(state: Progress) -> None:
+            self.latest = state
+            bar.update(state)
+            done = steps_done(state)
+            if self.save_every and done % self.save_every == 0:
+                path = self.inputs.out.with_stem(f"{self.inputs.out.stem}_{done:05d}")
+                self._save(path, state.image, "on the way", step=done, losses=_last(state))
+
+        return watch
+
+    def _announce(self, result: Result) -> None:
+        final, seconds = result.final, time.time() - self.began
+        terms = f"content {float(final.content):.3g}, style {float(final.style):.3g}"
+        details = f": {_size(result.image)}, {terms}, {seconds:.0f} s"
+        print(f"{self.inputs.out}{'' if self.quiet else details}")
+
+    def _keep(self, status: str, image: Any = None, step: int | None = None) -> str:
+        """Saves the picture so far, the latest or rather `image`, if there is one; how the line on it ends."""
+        if self.latest is None:
+            return ", before the first picture"
+        image = self.latest.image if image is None else image
+        step = steps_done(self.latest) if step is None else step
+        self._save(self.inputs.out, image, status, step=step, losses=_last(self.latest))
+        return f"; {self.inputs.out} is the last picture before that, {_size(image)}"
+
+    def _explain(self, error: Exception) -> str:
+        """One line on what went wrong, and on the picture so far, which is saved."""
+        if isinstance(error, DivergedError):
+            rate = "a smaller --rate or " if self.settings.rate else ""
+            step = self._total(error.step)
+            kept = self._keep("diverged", image=error.image, step=step)
+            return f"the loss is no longer a finite number at step {step}{kept}; {rate}smaller weights help"
+        if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
+            size = _size(self.inputs.content.pixels)
+            what = f"not enough memory for {size} pixels with {self.settings.network}"
+            return f"{what}{self._keep('out of memory')}; a smaller --size or --precision bfloat16 helps"
+        return f"{plain_line(error)}{self._keep('failed')}"
+
+    def _total(self, step: int) -> int:
+        """Steps over all scales, given those of the scale at hand."""
+        if self.latest is None:
+            return step
+        begun = self.latest.scale - (self.latest.step < self.latest.steps)  # scales that are complete
+        return begun * self.latest.steps + step
+
+    def _save(self, path: Path, image: Any, status: str, **extra: Any) -> None:
+        """Saves a picture with its record; the content's opacity goes with it."""
+        record = {"status": status, **self.origin, "seconds": round(time.time() - self.began, 1), **extra}
+        pixels, alpha = np.asarray(image), self.inputs.content.alpha
+        if alpha is not None and alpha.shape != pixels.shape[:2]:
+            alpha = resize(np.repeat(alpha[..., None], 3, 2), *pixels.shape[:2])[..., 0]
+        try:
+            save_image(path, pixels, record, alpha)
+        except (OSError, InputError) as error:  # not the user's input: it was possible when we began
+            raise CommandError(f"{path} could not be written: {plain_line(error)}") from error
+
+    def _origin(self) -> dict[str, Any]:
+        """What the picture is made from, as its record says it."""
+        held = show(self.settings.weights or self.settings.network)
+        names = ("jax", "jaxlib", "flax", "optax", "jaxopt", "numpy")
+        start = self.inputs.start
+        return {
+            "content": _file(self.inputs.content),
+            "styles": [_file(style) for style in self.inputs.styles],
+            "init": start and _file(start),
+            "settings": dict(vars(self.settings)),
+            "weights": {key: held[key] for key in ("sha256", "preprocessing")},
+            "versions": {"jaxstyle": __version__, "python": platform.python_version()}
+            | {name: version(name) for name in names},
+            "device": str(jax.devices()[0].device_kind),
+        }
+
+
+def chunk(every: int, steps: int) -> int:
+    """How many steps to take between two looks, at most 25.
+
+    Each picture, after every `every` steps, must fall on a look, and so must the end of a scale of `steps`,
+    since the count goes on over all scales.
+    """
+    return max(n for n in range(1, 26) if math.gcd(every, steps) % n == 0)
+
+
+def steps_done(state: Progress) -> int:
+    """Steps over all scales."""
+    return (state.scale - 1) * state.steps + state.step
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Another Ctrl-C must not cost the picture that the first one left."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _file(picture: Picture) -> dict[str, str]:
+    return {"file": picture.path, "sha256": picture.sha256}
+
+
+def _last(state: Progress) -> dict[str, float]:
+    """The terms at the image that the latest step started from."""
+    return {name: float(values[-1]) for name, values in state.losses._asdict().items()}
+
+
+def _size(image: Any) -> str:
+    return f"{image.shape[1]} x {image.shape[0]}"
