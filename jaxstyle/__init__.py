@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from jaxstyle.losses import content_loss, gram_matrix, style_loss, total_variation
     from jaxstyle.networks import Network
     from jaxstyle.objective import PRESETS, LossTerms, Objective, Targets, Weights, loss_terms, make_targets
-    from jaxstyle.solvers import Adam, Lbfgs, OptaxLbfgs
     from jaxstyle.optimise import DivergedError, Progress, Result, transfer
+    from jaxstyle.solvers import Adam, Lbfgs, OptaxLbfgs
     from jaxstyle.weights import load_network
 
 _HOMES = {

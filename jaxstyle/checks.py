@@ -7,10 +7,10 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxstyle.defaults import STARTS
 from jaxstyle.errors import InputError, nearest
 from jaxstyle.networks import Network
 from jaxstyle.objective import Objective, Weights
-from jaxstyle.defaults import STARTS
 from jaxstyle.starts import MIN_SIDE
 
 

@@ -8,15 +8,15 @@ CONTENT_LAYERS = ("relu4_2",)
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
 CONTENT_WEIGHT = 1.0
-STYLE_WEIGHT = 100.0
-VARIATION_WEIGHT = 0.5
+STYLE_WEIGHT = 50.0
+VARIATION_WEIGHT = 3.0
 
 SIZE = 512  # long side of the command line's result; a smaller content keeps its own
 COARSEST = 128  # long side at which coarse-to-fine starts
 STEPS = 80  # at each scale
 SEED = 0
 
-ADAM_RATE = 0.03
+ADAM_RATE = 0.015
 HISTORY = 10
 LINE_SEARCH_EVALUATIONS = 20
 

@@ -78,7 +78,7 @@ def load_picture(path: StrPath, size: int | None = None) -> Picture:
             image = Image.open(file, formats=READ_FORMATS)
             samples, alpha = _decode(name, image)
         file.seek(0)
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        sha256 = hashlib.sha256(file.read()).hexdigest()
     own_size = samples.shape[0], samples.shape[1]
     height, width = _target_size(name, *own_size, size)
     if alpha is None:
@@ -283,7 +283,9 @@ def _transform(image: Image.Image, source: ImageCms.ImageCmsProfile) -> Image.Im
     if image.mode != "RGB":  # LittleCMS's short cuts for ink and grey are 4/255 and 10/255 off in the shadows
         flags |= ImageCms.Flags.NOOPTIMIZE
     intent, target = ImageCms.Intent.RELATIVE_COLORIMETRIC, ImageCms.createProfile("sRGB")
-    return ImageCms.profileToProfile(image, source, target, intent, outputMode="RGB", flags=flags)
+    result = ImageCms.profileToProfile(image, source, target, intent, outputMode="RGB", flags=flags)
+    assert result is not None  # it is only when asked to work in place
+    return result
 
 
 def _known_scale(name: str, samples: np.ndarray, kind: str | None) -> np.ndarray:
@@ -333,9 +335,7 @@ def _fit(samples: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.clip(np.stack(planes * (3 // len(planes)), axis=2), 0, 1)
 
 
-def _fit_with_alpha(
-    samples: np.ndarray, alpha: np.ndarray, height: int, width: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _fit_with_alpha(samples: np.ndarray, alpha: np.ndarray, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     """`_fit` weighted by alpha (h, w), so that hidden colours do not bleed into the visible ones.
 
     From one step of 8-bit alpha down to none, colours go over to the visible mean: it is flat, so that it

@@ -74,9 +74,7 @@ class Formula(NamedTuple):
     mean: bool
 
 
-RELATIVE = Formula(
-    losses.content_loss, losses.gram_matrix, losses.relative_error, losses.total_variation, mean=True
-)
+RELATIVE = Formula(losses.content_loss, losses.gram_matrix, losses.relative_error, losses.total_variation, mean=True)
 
 
 @dataclass(frozen=True)
@@ -104,9 +102,9 @@ def content_targets(network: Network, content: Image, objective: Objective) -> F
     return network.features(content, objective.content_layers)
 
 
-def style_statistics(network: Network, style: Image, objective: Objective) -> dict[str, Statistic]:
+def style_statistics(network: Network, style: Picture, objective: Objective) -> dict[str, Statistic]:
     """Statistics of one style picture at the style layers."""
-    features = network.features(style, objective.style_layers)
+    features = network.features(jnp.asarray(style), objective.style_layers)
     return {layer: objective.formula.statistic(x) for layer, x in features.items()}
 
 
@@ -158,16 +156,13 @@ def loss_terms(
     features = network.features(image, objective.layers)
     content = [formula.content(features[layer], targets.content[layer]) for layer in objective.content_layers]
     style = [
-        formula.style(formula.statistic(features[layer]), targets.style[layer])
-        for layer in objective.style_layers
+        formula.style(formula.statistic(features[layer]), targets.style[layer]) for layer in objective.style_layers
     ]
     content_term = _combine(content, None, formula.mean) if content else jnp.zeros(())
     style_term = _combine(style, weights.layers, formula.mean) if style else jnp.zeros(())
     variation_term = formula.variation(image)
-    total = (
-        weights.content * content_term + weights.style * style_term + weights.variation * variation_term
-    )
-    return LossTerms(total, content_term, style_term, variation_term)
+    parts = (weights.content * content_term, weights.style * style_term, weights.variation * variation_term)
+    return LossTerms(jnp.asarray(sum(parts)), content_term, style_term, variation_term)
 
 
 @dataclass(frozen=True)
@@ -234,7 +229,7 @@ PRESETS: dict[str, Preset] = {
                 mean=True,
             )
         ),
-        Weights(content=0.015, style=1.0, variation=2.0, layers=np.float32([256, 64, 16, 4, 1])),
+        Weights(content=0.015, style=1.0, variation=2.0, layers=np.asarray([256, 64, 16, 4, 1], np.float32)),
         "crowsonkb/style-transfer-pytorch; for torchvision weights (its first layer pads with the edge)",
     ),
 }

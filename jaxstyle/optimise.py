@@ -5,7 +5,7 @@ Pure: arrays in, arrays out, progress through a callback between chunks of steps
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,10 +13,10 @@ import numpy as np
 from jaxtyping import Array
 
 from jaxstyle import defaults
+from jaxstyle.checks import check_transfer, check_whole
 from jaxstyle.networks import Network
 from jaxstyle.objective import LossTerms, Objective, Targets, Vector, Weights, loss_terms, make_targets
 from jaxstyle.solvers import Adam, Info, Solver, ValueAndGrad
-from jaxstyle.checks import check_transfer, check_whole
 from jaxstyle.starts import MIN_SIDE, Start, resize, scale_sizes, starting_image
 from jaxstyle.types import Image, Key, Picture, Scalar
 
@@ -38,7 +38,7 @@ class Run(NamedTuple):
     image: Image
     state: Any
     mean: Image
-    count: Array
+    taken: Array
 
 
 class Progress(NamedTuple):
@@ -103,13 +103,11 @@ def _advance(value_and_grad: ValueAndGrad, run: Run, solver: Solver, decay: floa
     """One step of the solver, and of the running mean."""
     image, state, info = solver.step(value_and_grad, run.image, run.state)
     mean = decay * run.mean + (1 - decay) * image if decay else image
-    return Run(image, state, mean, run.count + 1), info
+    return Run(image, state, mean, run.taken + 1), info
 
 
 @functools.partial(jax.jit, static_argnums=(2, 3, 4))
-def _jitted_step(
-    problem: Problem, run: Run, objective: Objective, solver: Solver, decay: float
-) -> tuple[Run, Info]:
+def _jitted_step(problem: Problem, run: Run, objective: Objective, solver: Solver, decay: float) -> tuple[Run, Info]:
     return _advance(_value_and_grad(problem, objective), run, solver, decay)
 
 
@@ -151,9 +149,7 @@ class Runner(NamedTuple):
     chunk: int
 
 
-def make_runner(
-    problem: Problem, image: Image, objective: Objective, solver: Solver, decay: float
-) -> Runner:
+def make_runner(problem: Problem, image: Image, objective: Objective, solver: Solver, decay: float) -> Runner:
     """Chooses how steps are compiled: the one place where the device decides.
 
     On accelerators a chunk is one compiled `scan`. XLA's CPU convolutions are several times slower inside any loop
@@ -222,7 +218,7 @@ def _concatenate(infos: Sequence[Info]) -> Info:
 
 def _current(run: Run, decay: float) -> Image:
     """The image to show: the mean of the iterates, corrected for its start at zero, or the last of them."""
-    image = run.mean / (1 - decay**run.count) if decay else run.image
+    image = run.mean / (1 - decay**run.taken) if decay else run.image
     return jnp.clip(image, 0.0, 1.0)
 
 
@@ -276,7 +272,7 @@ def transfer(
       DivergedError: the loss became NaN or infinite; the error holds the last good image.
     """
     weights, objective, solver = weights or Weights(), objective or Objective(), solver or Adam()
-    styles = [styles] if getattr(styles, "ndim", 0) == 3 else list(styles)
+    styles = list(styles[None] if isinstance(styles, np.ndarray | jax.Array) and styles.ndim == 3 else styles)
     check_transfer(content, styles, network, weights, objective, steps, init, min_size, average)
     check_whole(1 if report_every is None else report_every, "report_every", 1)
     content = jnp.asarray(content, jnp.float32)
@@ -294,10 +290,10 @@ def transfer(
         image = resize(image, height, width) if image.shape[:2] != (height, width) else image
         runner = make_runner(problem, image, objective, solver, average)
 
-        def report(run: Run, new: list[Info], scale: int = scale) -> None:
+        def report(run: Run, new: list[Info], scale: int = scale, before: tuple[Info, ...] = tuple(infos)) -> None:
             if on_progress:
                 done = sum(len(info.evaluations) for info in new)
-                losses = _concatenate([*infos, *new]).terms
+                losses = _concatenate([*before, *new]).terms
                 on_progress(Progress(done, steps, scale, len(sizes), _current(run, average), losses))
 
         run, new = _optimise(runner, steps, report_every or runner.chunk, report)

@@ -99,12 +99,13 @@ class Adam:
         del value_and_grad
         return AdamState(self._transform().init(image), jnp.asarray(self.rate, image.dtype))
 
-    def step(
-        self, value_and_grad: ValueAndGrad, image: Image, state: AdamState
-    ) -> tuple[Image, AdamState, Info]:
+    def step(self, value_and_grad: ValueAndGrad, image: Image, state: AdamState) -> tuple[Image, AdamState, Info]:
         """One evaluation, one step."""
         (_, terms), gradient = value_and_grad(image)
-        direction, moments = self._transform().update(gradient, state.moments)
+        with jax.numpy_dtype_promotion("standard"):  # optax raises a float to an integer power
+            direction, moments = self._transform().update(gradient, state.moments)
+        # Squares of huge gradients overflow, and would silently stop all motion: better that the loss says so.
+        direction = jnp.where(jnp.isfinite(moments.nu), direction, jnp.nan)
         image = jnp.clip(image - state.rate * direction, 0.0, 1.0)
         return image, AdamState(moments, state.rate), Info(terms, jnp.asarray(1))
 
@@ -113,14 +114,15 @@ class Adam:
 class Lbfgs:
     """Limited-memory BFGS (Liu and Nocedal 1989), jaxopt's. Pixels are free between steps, as its model demands.
 
-    Two departures from jaxopt's defaults make the path independent of the loss's scale. The first step tried changes
-    pixels by 0.01 (root mean square), where jaxopt takes the bare gradient. Every line search begins at the full
-    quasi-Newton step, where jaxopt begins near the length of the last one: backtracking cannot lengthen a step, so
-    that one short step makes the next searches fail, with all their evaluations spent.
+    Departures from jaxopt's defaults. The first step tried changes pixels by 0.01 (root mean square), where jaxopt
+    takes the bare gradient: the path is that of any multiple of the loss. Every line search begins at the full
+    quasi-Newton step, and backtracking asks for a decrease alone (Armijo): it can only shorten a step, so that a
+    search that begins short, or waits for the slope to flatten, would spend all its evaluations in vain. Pairs of
+    negative curvature, which this lets through, are left out.
 
     Attributes:
       history: pairs of steps and gradients that are kept.
-      line_search: "backtracking" takes fewer evaluations a step, "zoom" meets the strong Wolfe conditions.
+      line_search: "backtracking" takes about one evaluation a step, "zoom" two, and meets the strong Wolfe conditions.
       max_evaluations: of one line search.
     """
 
@@ -131,18 +133,27 @@ class Lbfgs:
 
     def _solver(self, value_and_grad: ValueAndGrad, image: Image) -> jaxopt.LBFGS:
         eager = not isinstance(image, jax.core.Tracer)
+        common = {"value_and_grad": True, "has_aux": True, "jit": not eager, "unroll": eager}
+        function, search = _kept_compiled(value_and_grad), self.line_search
+        if search == "backtracking":
+            # Armijo's condition: jaxopt's own evaluates the loss a second time, for its gradient; this one does not.
+            search = jaxopt.BacktrackingLineSearch(
+                function,
+                condition="strong-wolfe",
+                c2=1e9,
+                decrease_factor=0.5,
+                maxiter=self.max_evaluations,
+                **common,
+            )
         return jaxopt.LBFGS(
-            _kept_compiled(value_and_grad),
-            value_and_grad=True,
-            has_aux=True,
+            function,
             tol=0.0,
-            linesearch=self.line_search,
+            linesearch=search,
             linesearch_init="max",
             maxls=self.max_evaluations,
             history_size=self.history,
             implicit_diff=False,
-            jit=not eager,
-            unroll=eager,
+            **common,
         )
 
     def init(self, value_and_grad: ValueAndGrad, image: Image) -> Any:
@@ -156,7 +167,10 @@ class Lbfgs:
         """One line search along the quasi-Newton direction."""
         with _loops_in_python(image):
             image, new = self._solver(value_and_grad, image).update(image, state)
-            return image, new, Info(state.aux, jnp.asarray(new.num_fun_eval - state.num_fun_eval))
+            info = Info(state.aux, jnp.asarray(new.num_fun_eval - state.num_fun_eval))
+            # A pair counts through rho = 1 / (step . change of gradient), and the last one through gamma.
+            gamma = jnp.where(new.gamma > 0, new.gamma, state.gamma)
+            return image, new._replace(rho_history=jnp.maximum(new.rho_history, 0.0), gamma=gamma), info
 
 
 class OptaxLbfgsState(NamedTuple):

@@ -49,8 +49,8 @@ def resize(image: Picture, height: int, width: int) -> Float[Array, "{height} {w
 def blur(image: Image, sigma: float) -> Image:
     """Gaussian blur with edges replicated; `sigma` in pixels."""
     radius = max(1, math.ceil(3 * sigma))
-    kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
-    kernel = jnp.asarray(kernel / kernel.sum(), image.dtype)
+    weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
+    kernel = jnp.asarray(weights / weights.sum(), image.dtype)
     for axis in (0, 1):
         padded = jnp.pad(jnp.moveaxis(image, axis, 2), ((0, 0), (0, 0), (radius, radius)), mode="edge")
         lines = padded.reshape(-1, 1, padded.shape[2])

@@ -7,15 +7,13 @@ Only `fetch`, and `load_network` through it, uses the net.
 """
 
 import functools
-import hashlib
 import os
 import tempfile
 import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias, get_args
-from urllib.parse import urlsplit
 
 import jax.numpy as jnp
 import numpy as np
@@ -23,6 +21,7 @@ import pooch
 
 from jaxstyle import formats
 from jaxstyle.allocator import keep_freed_memory
+from jaxstyle.downloads import DownloadError, Progress, WeightsInfo, digest, download, matches
 from jaxstyle.errors import InputError, nearest
 from jaxstyle.formats import Convolution, WeightsFile
 from jaxstyle.networks import ARCHITECTURES, PREPROCESSING, Network
@@ -32,34 +31,8 @@ __all__ = ["DownloadError", "WeightsInfo", "cache_folder", "convert", "describe"
 __all__ += ["save_weights", "show"]
 
 PathLike: TypeAlias = str | os.PathLike[str]
-Progress: TypeAlias = Callable[[int, int], Any]  # called with (bytes so far, bytes in all)
 
 _DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
-
-
-class DownloadError(Exception):
-    """Weights could not be brought to this machine. One plain line: why, and what to do instead."""
-
-
-@dataclass(frozen=True)
-class WeightsInfo:
-    """A file of the registry, whose head (weights/registry.toml) says what most of the fields are.
-
-    From `describe`, `path` is where the weights are, None if they are not at hand; if they are, `bytes` is
-    their size on this disk, not the download's.
-    """
-
-    network: str
-    source: str
-    name: str
-    format: str
-    preprocessing: str
-    licence: str
-    origin: str
-    urls: tuple[str, ...] = ()
-    bytes: int = 0
-    hash: str = ""
-    path: Path | None = None
 
 
 def load_network(
@@ -163,12 +136,12 @@ def convert(
     if out is None and _shipped(f"{network}.h5"):
         raise InputError(f"{network} comes with jaxstyle and is not taken from the cache; say where to write")
     out = cache_folder() / f"{network}.h5" if out is None else Path(out).expanduser()
-    entry = next((e for e in _registry() if e.network == network and _matches(path, e.hash)), None)
+    entry = next((e for e in _registry() if e.network == network and matches(path, e.hash)), None)
     if file.kind == "jaxstyle":  # ours already: what it says of its origin stays true
         origin = {key: file.attributes.get(key, "") for key in ("source", "licence", "sha256")}
     else:
         source, licence = ((*entry.urls, entry.origin)[0], entry.licence) if entry else (path.name, "unknown")
-        origin = {"source": source, "licence": licence, "sha256": _digest(path, "sha256")}
+        origin = {"source": source, "licence": licence, "sha256": digest(path, "sha256")}
     preprocessing = preprocessing or (entry.preprocessing if entry else _preprocessing(file, path))
     save_weights(out, params, network=network, preprocessing=preprocessing, **origin)
     return out
@@ -205,7 +178,7 @@ def fetch(name: str, source: str | None = None, progress: Progress | None = None
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".fetch-", dir=out.parent) as folder:
             original = Path(folder) / entry.name
-            _download(entry, original, progress)
+            download(entry, original, progress)
             return convert(original, out, name)
     except (OSError, InputError) as error:
         raise DownloadError(
@@ -223,12 +196,17 @@ def describe() -> list[WeightsInfo]:
         if path:
             held = formats.read_attributes(path)
             told = [held.get(key, "unknown") for key in ("preprocessing", "licence", "source")]
-            here = {"preprocessing": told[0], "licence": told[1], "bytes": path.stat().st_size, "path": path}
             mine = [entry for entry in entries if not entry.urls or told[2] in entry.urls]
-            entries = [replace(entry, **here) if entry in mine else entry for entry in entries]
             if not mine:
-                other = WeightsInfo(network, "converted", path.name, "jaxstyle", *told)
-                entries.append(replace(other, **here))
+                mine = [WeightsInfo(network, "converted", path.name, "jaxstyle", told[0], told[1], told[2])]
+                entries += mine
+            size = path.stat().st_size
+            entries = [
+                replace(entry, preprocessing=told[0], licence=told[1], bytes=size, path=path)
+                if entry in mine
+                else entry
+                for entry in entries
+            ]
         infos += entries
     return infos
 
@@ -248,9 +226,10 @@ def show(path_or_name: PathLike) -> dict[str, Any]:
     """
     path = Path(path_or_name).expanduser()
     if str(path_or_name) in ARCHITECTURES:
-        path = _at_hand(str(path_or_name))
-        if path is None:
+        held = _at_hand(str(path_or_name))
+        if held is None:
             raise InputError(f"{path_or_name} is not on this machine: jaxstyle weights fetch {path_or_name}")
+        path = held
     file = formats.read(path)
     network = _network_of(file)
     layers = _named(file, network) if network in ARCHITECTURES else file.layers
@@ -258,7 +237,7 @@ def show(path_or_name: PathLike) -> dict[str, Any]:
         "path": str(path),
         "format": file.kind,
         "bytes": path.stat().st_size,
-        "sha256": _digest(path, "sha256"),
+        "sha256": digest(path, "sha256"),
         "network": network,
         "preprocessing": _preprocessing(file, path),
         "attributes": dict(file.attributes),
@@ -390,58 +369,3 @@ def _layers(file: WeightsFile, path: PathLike, network: str) -> dict[str, Convol
         if not all(np.isfinite(array).all() for array in layer):
             raise InputError(f"{path}: {name} has weights that are not finite")
     return {name: layers[name] for name in ARCHITECTURES[network].kernel_shapes if name in layers}
-
-
-def _digest(path: Path, algorithm: str) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest()
-
-
-def _matches(path: Path, expected: str) -> bool:
-    """Whether a file has a hash of the registry: md5:, sha256: or sha256-prefix: and hexadecimal digits."""
-    algorithm, _, digits = expected.partition(":")
-    return bool(digits) and _digest(path, algorithm.removesuffix("-prefix")).startswith(digits)
-
-
-class _Bar:
-    """What pooch asks of a progress bar, around a function of (bytes so far, bytes in all)."""
-
-    def __init__(self, progress: Progress, total: int):
-        self.progress, self.expected, self.total, self.done = progress, total, 0, 0
-
-    def update(self, size: int) -> None:
-        total = self.total or self.expected  # pooch sets `total`, to 0 where the server does not tell
-        self.done = min(self.done + size, total)
-        self.progress(self.done, total)
-
-    def reset(self) -> None:
-        self.done = 0
-
-    def close(self) -> None:
-        pass
-
-
-def _download(entry: WeightsInfo, path: Path, progress: Progress | None) -> None:
-    """Tries one address after another until the file has the right hash."""
-    import requests  # which pooch stands on; slow to import
-
-    words = {"ConnectionError": "no connection", "ChunkedEncodingError": "broken off"}
-    words |= {"ConnectTimeout": "no connection", "ReadTimeout": "timed out"}
-    reasons = []
-    for url in entry.urls:
-        bar = _Bar(progress, entry.bytes) if progress else False
-        try:
-            pooch.HTTPDownloader(progressbar=bar, chunk_size=1 << 18)(url, str(path), None)
-        except requests.HTTPError as error:
-            reason = f"HTTP {error.response.status_code}"
-        except requests.RequestException as error:
-            reason = words.get(type(error).__name__, type(error).__name__)
-        else:
-            if _matches(path, entry.hash):
-                return
-            reason = "what came is not the right file, by its hash"
-        reasons.append(f"{urlsplit(url).netloc}: {reason}")
-    raise DownloadError(
-        f"{entry.network} could not be downloaded ({'; '.join(reasons)}); get {entry.urls[0]} elsewhere and "
-        "give the file with --weights FILE, or run: jaxstyle weights convert FILE"
-    )

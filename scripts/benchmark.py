@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
-WEIGHTS = (1.0, 100.0, 0.5)
+WEIGHTS = (1.0, 50.0, 3.0)
 
 
 def random_problem(network: str, size: int) -> tuple[dict, np.ndarray, np.ndarray, np.ndarray]:
@@ -63,7 +63,7 @@ def jax_side(network: str, size: int) -> Callable[[], float]:
     return lambda: float(jax.block_until_ready(loss(image, net, targets, weights))[0])
 
 
-def torch_features(params: dict) -> Callable:
+def torch_features(params: dict, network: str) -> Callable:
     """VGG in torch's own idiom: image (1, 3, h, w), channels last -> features by layer."""
     import torch
     import torch.nn.functional as F
@@ -75,12 +75,17 @@ def torch_features(params: dict) -> Callable:
     mean = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
     std = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
 
+    edges = int(network == "compact")
+
+    def pad(x: torch.Tensor) -> torch.Tensor:
+        return F.pad(x, (1, 1, 1, 1), mode="replicate") if edges else x
+
     def features(image: torch.Tensor) -> dict:
         x, found, block = (image - mean) / std, {}, 1
         for name, (kernel, bias) in kernels.items():
             if int(name[4]) != block:
                 x, block = F.max_pool2d(x, 2), int(name[4])
-            x = F.relu(F.conv2d(x, kernel, bias, padding=1))
+            x = F.relu(F.conv2d(pad(x), kernel, bias, padding=1 - edges))
             found["relu" + name[4:]] = x
             if name == "conv5_1":
                 return found
@@ -89,11 +94,11 @@ def torch_features(params: dict) -> Callable:
     return features
 
 
-def torch_loss(params: dict, content: np.ndarray, style: np.ndarray) -> Callable:
+def torch_loss(network: str, params: dict, content: np.ndarray, style: np.ndarray) -> Callable:
     """The same terms as jaxstyle's default objective."""
     import torch
 
-    features = torch_features(params)
+    features = torch_features(params, network)
 
     def tensor(image: np.ndarray) -> torch.Tensor:
         x = torch.from_numpy(image.transpose(2, 0, 1)[None].copy())
@@ -125,7 +130,7 @@ def torch_side(network: str, size: int) -> Callable[[], float]:
 
     torch.set_num_threads(os.cpu_count() or 2)
     params, content, style, image = random_problem(network, size)
-    loss = torch_loss(params, content, style)
+    loss = torch_loss(network, params, content, style)
     start = loss.tensor(image)
 
     def run() -> float:
@@ -252,7 +257,7 @@ def solvers(options: argparse.Namespace) -> list[dict]:
         ):
             row[name] = loss_at(net, content, style, solver, options.evaluations)
         params = jax.tree.map(np.array, dict(net.params))
-        loss = torch_loss(params, content, style)
+        loss = torch_loss("compact", params, content, style)
         x = loss.tensor(content).contiguous().requires_grad_()
         solver = torch.optim.LBFGS(
             [x],

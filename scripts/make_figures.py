@@ -36,7 +36,7 @@ def main() -> None:
     small = jaxstyle.load_image(DEMO / "content.jpg", 384)
     results = [
         jaxstyle.transfer(small, style, network=network, weights=jaxstyle.Weights(style=weight)).image
-        for weight in (5.0, 30.0, 200.0)
+        for weight in (10.0, 50.0, 250.0)
     ]
     jaxstyle.save_image(HERE / "figures" / "weights.jpg", beside(results, 300))
 

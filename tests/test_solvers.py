@@ -1,5 +1,7 @@
 """Solvers: Adam against NumPy, both L-BFGS against known minima, SciPy, each other, and their own two paths."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +14,7 @@ from jaxstyle.objective import LossTerms, Weights, loss_terms, make_targets
 from jaxstyle.solvers import SOLVERS, Adam, Lbfgs, OptaxLbfgs, Solver
 
 SHAPE = (2, 4, 3)
+STEPS = 60
 SEARCHES = [
     pytest.param(kind(line_search=search), id=f"{kind.__name__}-{search}")
     for kind in (Lbfgs, OptaxLbfgs)
@@ -19,11 +22,12 @@ SEARCHES = [
 ]
 
 
+@functools.cache
 def with_terms(function):
-    """The `value_and_grad` of a function of an image, as solvers want it."""
+    """The `value_and_grad` of a function of an image, as solvers want it; further arguments are passed on."""
 
-    def loss(image):
-        value = function(image)
+    def loss(image, *arguments):
+        value = function(image, *arguments)
         return value, LossTerms(value, value, value, value)
 
     return jax.jit(jax.value_and_grad(loss, has_aux=True))
@@ -57,18 +61,18 @@ def run(solver, value_and_grad, image, steps):
     return images, totals, evaluations
 
 
-def run_compiled(solver, value_and_grad, image, steps):
+@functools.partial(jax.jit, static_argnums=(0, 1, 3))
+def run_compiled(solver, function, image, steps, *arguments):
     """The same as one program with a `scan` in it."""
 
-    @jax.jit
-    def program(image):
-        def body(carry, _):
-            image, state, info = solver.step(value_and_grad, *carry)
-            return (image, state), (image, info.terms.total, info.evaluations)
+    def value_and_grad(image):
+        return with_terms(function)(image, *arguments)
 
-        return jax.lax.scan(body, (image, solver.init(value_and_grad, image)), length=steps)[1]
+    def body(carry, _):
+        image, state, info = solver.step(value_and_grad, *carry)
+        return (image, state), (image, info.terms.total, info.evaluations)
 
-    return tuple(np.asarray(x) for x in program(image))
+    return jax.lax.scan(body, (image, solver.init(value_and_grad, image)), length=steps)[1]
 
 
 def counted(value_and_grad):
@@ -115,14 +119,14 @@ def test_adam_equals_the_paper_with_pixels_clipped(solver):
 
 def test_adam_takes_its_rate_from_the_state_so_that_lanes_may_differ_in_it():
     value_and_grad, solver = with_terms(quadratic), Adam()
-    image = jnp.full(SHAPE, 0.5)
+    image = jnp.full(SHAPE, 0.55)
     state = solver.init(value_and_grad, image)
     np.testing.assert_allclose(state.rate, defaults.ADAM_RATE)
 
     def first_step(rate):
         return solver.step(value_and_grad, image, state._replace(rate=rate))[0]
 
-    moved = jax.vmap(first_step)(jnp.float32([0.0, 0.1, 0.2])) - image
+    moved = jax.vmap(first_step)(jnp.float32([0.0, 0.1, 0.2])) - image[None]
     assert (moved[0] == 0).all()
     np.testing.assert_allclose(np.abs(moved[1]), 0.1, rtol=1e-4)  # Adam's first step is the rate in each pixel
     np.testing.assert_allclose(moved[2], 2 * moved[1], rtol=1e-4)
@@ -140,45 +144,50 @@ def test_lbfgs_comes_as_near_the_minimum_as_scipy(solver, function):
         (value, _), gradient = value_and_grad(jnp.asarray(x.reshape(SHAPE), jnp.float32))
         return float(value), np.float64(gradient).ravel()
 
-    steps = 60
+    steps = STEPS
     options = {"maxcor": solver.history, "maxiter": steps, "ftol": 0, "gtol": 0}
     scipys = scipy.optimize.minimize(fun, np.float64(start()).ravel(), jac=True, method="L-BFGS-B", options=options)
     assert scipys.fun < 1e-6
-    images, totals, _ = run_compiled(solver, value_and_grad, start(), steps)
+    images, totals, _ = run_compiled(solver, function, start(), steps)
+    assert (np.diff(totals) <= 1e-6 * totals[0]).all(), "a loss rose"
     assert function(jnp.asarray(images[-1])) < scipys.fun + 1e-5 * totals[0]
     expected = np.ones(SHAPE) if function is rosenbrock else 0.1 * np.arange(1, 25).reshape(SHAPE)
     np.testing.assert_allclose(images[-1], expected, atol=0.01)
 
 
-@pytest.mark.parametrize("solver", SEARCHES)
-def test_losses_never_rise(solver):
-    _, totals, _ = run_compiled(solver, with_terms(rosenbrock), start(2), 40)
-    assert (np.diff(totals) <= 1e-6 * totals[0]).all()
-    assert totals[-1] < 1e-2 * totals[0]
-
-
 @pytest.mark.parametrize("solver", [Adam(), *SEARCHES])
 def test_the_path_outside_jit_is_that_within(solver):
-    with x64():
+    with x64(), jax.numpy_dtype_promotion("standard"):  # jaxopt's counters are int32 and int64 then
         image = start(3, jnp.float64) / 2 + 0.5
-        value_and_grad = with_terms(rosenbrock)
-        images, totals, evaluations = run(solver, value_and_grad, image, 10)
-        compiled = run_compiled(solver, value_and_grad, image, 10)
+        images, totals, evaluations = run(solver, with_terms(rosenbrock), image, 10)
+        compiled = run_compiled(solver, rosenbrock, image, 10)
     np.testing.assert_allclose(images, compiled[0], rtol=1e-6, atol=1e-9)
     np.testing.assert_allclose(totals, compiled[1], rtol=1e-6)
     np.testing.assert_array_equal(evaluations, compiled[2])
 
 
+@pytest.mark.parametrize("solver", [Adam(), Lbfgs(), OptaxLbfgs()])
+def test_lanes_of_vmap_equal_runs_alone(solver):
+    with x64(), jax.numpy_dtype_promotion("standard"):
+        images = jnp.stack([start(3, jnp.float64), start(9, jnp.float64)]) / 2 + 0.5
+        together = jax.vmap(lambda image: run_compiled(solver, rosenbrock, image, 10))(images)
+        for i, image in enumerate(images):
+            alone = run_compiled(solver, rosenbrock, image, 10)
+            np.testing.assert_allclose(together[0][i], alone[0], rtol=1e-6, atol=1e-9)
+            np.testing.assert_allclose(together[1][i], alone[1], rtol=1e-6)
+
+
 @pytest.mark.parametrize("solver", [Adam(), *SEARCHES])
-def test_evaluations_are_those_that_were_made(solver):
+def test_evaluations_are_those_that_were_made_and_terms_those_of_the_image_before(solver):
     value_and_grad, calls = counted(with_terms(rosenbrock))
     image = start(4)
     state = solver.init(value_and_grad, image)
     assert len(calls) == (1 if isinstance(solver, Lbfgs) else 0)  # jaxopt's state begins with the value
     reported = []
     for _ in range(12):
-        before = len(calls)
+        before, value = len(calls), rosenbrock(image)
         image, state, info = solver.step(value_and_grad, image, state)
+        np.testing.assert_allclose(info.terms.total, value, rtol=1e-5)
         reported.append(int(info.evaluations))
         assert reported[-1] == len(calls) - before
     if solver.has_inner_loop:
@@ -186,12 +195,8 @@ def test_evaluations_are_those_that_were_made(solver):
         assert max(reported) <= solver.max_evaluations + 3
 
 
-@pytest.mark.parametrize("solver", SEARCHES)
-def test_terms_are_those_of_the_image_that_the_step_started_from(solver):
-    value_and_grad = with_terms(quadratic)
-    images, totals, _ = run(solver, value_and_grad, start(5), 4)
-    expected = [quadratic(x) for x in (start(5), *map(jnp.asarray, images[:3]))]
-    np.testing.assert_allclose(totals, expected, rtol=1e-5)
+def scaled(image, scale):
+    return scale * rosenbrock(image)
 
 
 @pytest.mark.parametrize("search", ["backtracking", "zoom"])
@@ -201,9 +206,7 @@ def test_the_path_of_lbfgs_does_not_depend_on_the_scale_of_the_loss(search):
         image = start(6, jnp.float64)
         paths = []
         for scale in (1e-4, 1.0, 1e6):
-            images, totals, evaluations = run_compiled(
-                solver, with_terms(lambda x, scale=scale: scale * rosenbrock(x)), image, 15
-            )
+            images, totals, evaluations = run_compiled(solver, scaled, image, 15, scale)
             paths.append((images, totals / scale, evaluations))
     for images, totals, evaluations in paths[1:]:
         np.testing.assert_allclose(images, paths[0][0], rtol=1e-4, atol=1e-6)
@@ -212,15 +215,27 @@ def test_the_path_of_lbfgs_does_not_depend_on_the_scale_of_the_loss(search):
 
 
 def test_the_first_step_of_lbfgs_changes_pixels_by_a_hundredth():
-    images, _, evaluations = run_compiled(Lbfgs(), with_terms(lambda x: 1e-3 * jnp.sum(x)), start(7), 1)
-    np.testing.assert_allclose(np.sqrt(np.mean((images[0] - start(7)) ** 2)), 0.01, rtol=1e-3)
-    assert evaluations[0] < 20
+    # Without curvature there is no slope to flatten: a search that waits for that would fail.
+    images, _, evaluations = run_compiled(Lbfgs(), lambda x: 1e-3 * jnp.sum(x), start(7), 1)
+    np.testing.assert_allclose(start(7) - images[0], 0.01, rtol=1e-3)
+    assert evaluations[0] == 1
+
+
+def test_lbfgs_goes_on_through_negative_curvature():
+    def hill(x):  # concave about 0, where it starts, and convex beyond 1
+        return jnp.sum(jnp.cos(2 * x))
+
+    image = start(8) / 20
+    assert (np.diag(jax.hessian(lambda x: hill(x.reshape(SHAPE)))(image.reshape(-1))) < 0).all()
+    images, totals, evaluations = run_compiled(Lbfgs(), hill, image, 40)
+    np.testing.assert_allclose(np.abs(images[-1]) % np.pi, np.pi / 2, atol=1e-2)
+    assert (np.diff(totals) < 1e-5).all() and evaluations.sum() < 120
 
 
 @pytest.mark.parametrize("solver", SEARCHES)
 def test_lbfgs_at_a_minimum_stays_there(solver):
     minimum = jnp.asarray(0.1 * np.arange(1, 25).reshape(SHAPE), jnp.float32)
-    images, totals, _ = run_compiled(solver, with_terms(quadratic), minimum, 3)
+    images, totals, _ = run_compiled(solver, quadratic, minimum, STEPS)
     np.testing.assert_allclose(images[-1], minimum, atol=1e-5)
     assert np.isfinite(totals).all() and totals[-1] < 1e-8
 
@@ -230,41 +245,21 @@ def test_lbfgs_at_a_minimum_stays_there(solver):
 
 @pytest.fixture(scope="module")
 def painting():
-    """Value and gradient of the objective of a tiny network, and the picture to start from."""
+    """The total of the objective of a tiny network."""
     net, content = network(), picture(1)
     targets = jax.jit(lambda: make_targets(net, content, [picture(2)], objective=OBJECTIVE))()
-
-    def loss(image):
-        terms = loss_terms(image, net, targets, Weights(), objective=OBJECTIVE)
-        return terms.total, terms
-
-    return jax.jit(jax.value_and_grad(loss, has_aux=True)), content
+    return lambda image: loss_terms(image, net, targets, Weights(), objective=OBJECTIVE).total
 
 
-def best_within(solver, value_and_grad, image, budget):
-    """The least total among the first `budget` evaluations."""
-    found = []
-
-    def call(image):
-        result = value_and_grad(image)
-        found.append(float(result[0][0]))
-        return result
-
-    state = solver.init(call, image)
-    while len(found) < budget:
-        image, state, info = solver.step(call, image, state)
-    return min(found[:budget]), info
+def best_within(solver, function, budget):
+    """The least total among the steps that are done within as many evaluations."""
+    _, totals, evaluations = run_compiled(solver, function, picture(1), budget)
+    return totals[: np.searchsorted(np.cumsum(evaluations), budget) + 1].min()
 
 
-@pytest.mark.parametrize("solver", SEARCHES)
+@pytest.mark.parametrize("solver", [Lbfgs(), OptaxLbfgs()])
 def test_lbfgs_ends_lower_than_adam_at_as_many_evaluations(solver, painting):
-    adams, _ = best_within(Adam(), *painting, 120)
-    reached, info = best_within(solver, *painting, 120)
-    assert reached < adams
-    assert set(info.terms._fields) == {"total", "content", "style", "variation"}
-    weights = Weights()
-    total = weights.content * info.terms.content + weights.style * info.terms.style
-    np.testing.assert_allclose(info.terms.total, total + weights.variation * info.terms.variation, rtol=1e-5)
+    assert best_within(solver, painting, 120) < best_within(Adam(), painting, 120)
 
 
 # ------------------------------------------------------------------------------------------------------ interface
@@ -277,23 +272,3 @@ def test_solvers_are_hashable_settings_named_as_on_the_command_line():
         assert kind() == kind() and hash(kind()) == hash(kind())
     assert Adam(rate=0.1) != Adam() and Lbfgs(history=5) != Lbfgs()
     assert not Adam.has_inner_loop and Lbfgs.has_inner_loop and OptaxLbfgs.has_inner_loop
-
-
-@pytest.mark.parametrize("solver", [Adam(), Lbfgs(), OptaxLbfgs()])
-def test_lanes_of_vmap_equal_runs_alone(solver):
-    value_and_grad = with_terms(rosenbrock)
-    images = jnp.stack([start(8), start(9)]) / 2 + 0.5
-
-    def steps(image):
-        def body(carry, _):
-            image, state, info = solver.step(value_and_grad, *carry)
-            return (image, state), info.terms.total
-
-        (image, _), totals = jax.lax.scan(body, (image, solver.init(value_and_grad, image)), length=5)
-        return image, totals
-
-    together = jax.jit(jax.vmap(steps))(images)
-    for i, image in enumerate(images):
-        alone = jax.jit(steps)(image)
-        np.testing.assert_allclose(together[0][i], alone[0], rtol=1e-3, atol=1e-4)
-        np.testing.assert_allclose(together[1][i], alone[1], rtol=1e-3)

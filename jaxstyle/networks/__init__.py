@@ -5,6 +5,7 @@ a preprocessed image and the names of the layers wanted. Preprocessing is not pa
 the file the weights came from, and travels with them in a `Network`.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -43,9 +44,7 @@ class Preprocessing:
 
 PREPROCESSING = {
     "keras": Preprocessing(bgr=True, scale=255.0, mean=(103.939, 116.779, 123.68), std=(1.0, 1.0, 1.0)),
-    "torchvision": Preprocessing(
-        bgr=False, scale=1.0, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
-    ),
+    "torchvision": Preprocessing(bgr=False, scale=1.0, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
 }
 
 
@@ -87,9 +86,10 @@ class Network:
                     f"{self.name} has no layer {name!r}; it has {self.layer_names[0]} ... "
                     f"{self.layer_names[-1]}{nearest(name, self.layer_names)}"
                 )
-        return self.module.apply({"params": self.params}, PREPROCESSING[self.preprocessing](image), layers)
+        found: Any = self.module.apply({"params": self.params}, PREPROCESSING[self.preprocessing](image), layers)
+        return found
 
     def with_options(self, **options: Any) -> "Network":
         """The same weights with other `pooling` ("max", "average"), `padding` ("zero", "edge", "reflect") or
         `dtype` (jnp.float32, jnp.bfloat16)."""
-        return self.replace(module=self.module.clone(**options))
+        return dataclasses.replace(self, module=self.module.clone(**options))

@@ -2,7 +2,7 @@
 
 Five blocks of 3x3 convolutions, each convolution followed by a ReLU and each block by a 2x2 pooling. VGG16 and
 VGG19 differ in the number of convolutions of the last three blocks; `compact` is VGG19 up to conv5_1 with a quarter
-of the channels. Layers are named as in the style transfer literature: `conv1_1 relu1_1 conv1_2 ... pool1 conv2_1 ... pool5`.
+of the channels. Layers are named as in the literature: `conv1_1 relu1_1 conv1_2 ... pool1 conv2_1 ... pool5`.
 """
 
 from collections.abc import Sequence
@@ -80,7 +80,8 @@ class VGG(nn.Module):
         Returns:
           name -> features (h', w', c), in the order asked for. Block b's features are h / 2^(b-1) high.
         """
-        wanted, found = set(layers), {}
+        wanted = set(layers)
+        found: dict[str, Features] = {}
         x = x.astype(self.dtype)
         for name in self.layer_names:
             if wanted <= found.keys():
@@ -105,4 +106,5 @@ class VGG(nn.Module):
 
 VGG16 = VGG(depths=(2, 2, 3, 3, 3), widths=(64, 128, 256, 512, 512))
 VGG19 = VGG(depths=(2, 2, 4, 4, 4), widths=(64, 128, 256, 512, 512))
-COMPACT = VGG(depths=(2, 2, 4, 4, 1), widths=(16, 32, 64, 128, 128))
+# With zero padding its pictures get a coloured frame some pixels wide.
+COMPACT = VGG(depths=(2, 2, 4, 4, 1), widths=(16, 32, 64, 128, 128), padding="edge")
