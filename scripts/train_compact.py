@@ -194,11 +194,18 @@ def student_features(params: Any, images: jax.Array, layers: tuple[str, ...], mo
     return jax.vmap(lambda image: module.apply({"params": params}, prepare(image), layers))(images)
 
 
-def losses(state: Any, images: jax.Array, teacher: Teacher, targets: dict[str, Target], wide_count: int) -> Features:
+def losses(
+    state: Any,
+    images: jax.Array,
+    teacher: Teacher,
+    targets: dict[str, Target],
+    wide_count: int,
+    module: VGG = STUDENT,
+) -> Features:
     """Unexplained share of the variance by layer, and under "crooked" how far the maps are from orthogonal."""
     params, heads = state
     layers = tuple(sorted(targets))
-    features = student_features(params, images, layers)
+    features = student_features(params, images, layers, module)
     taught = teacher.wide(images[:wide_count]) | teacher.deep(images)
     out = {}
     for layer in layers:
@@ -295,10 +302,11 @@ def save(state: Any, args: argparse.Namespace, seen: int) -> None:
 
 def load(checkpoint: Path) -> Any:
     """The student and its maps from a checkpoint."""
-    params, heads = {}, {}
+    params: dict[str, Any] = {}
+    heads: dict[str, Any] = {}
     for path, x in dict(np.load(checkpoint)).items():
-        *kind, name, part = path.split("/")
-        if part in ("kernel", "bias"):
+        if "/" in path:  # all but the count of crops
+            *kind, name, part = path.split("/")
             (heads if kind else params).setdefault(name, {})[part] = jnp.asarray(x)
     return params, {name: Head(**head) for name, head in heads.items()}
 
@@ -308,7 +316,7 @@ def load(checkpoint: Path) -> Any:
 
 def evaluate(state: Any, teacher: Teacher, targets: dict[str, Target], pictures: list[Image.Image]) -> dict[str, float]:
     """Explained variance (per cent) of each teacher layer on whole pictures at 256 and 512 px that were not seen."""
-    parts = jax.jit(lambda images: losses(state, images, teacher, targets, len(images)))
+    parts = jax.jit(lambda images: losses(state, images, teacher, targets, len(images), ARCHITECTURES["compact"]))
     rows = []
     for picture in pictures:
         for size in (256, 512):

@@ -39,10 +39,7 @@ def neighbours(image, dy, dx, pad=False):
         image = np.pad(image, ((1, 1), (1, 1), (0, 0)), mode="edge")
     h, w, _ = image.shape
     return [
-        (image[y, x], image[y + dy, x + dx])
-        for y in range(h)
-        for x in range(w)
-        if 0 <= y + dy < h and 0 <= x + dx < w
+        (image[y, x], image[y + dy, x + dx]) for y in range(h) for x in range(w) if 0 <= y + dy < h and 0 <= x + dx < w
     ]
 
 

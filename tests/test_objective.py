@@ -22,10 +22,9 @@ TARGETS = jax.jit(lambda: make_targets(NET, CONTENT, [STYLE], objective=OBJECTIV
 
 
 def wide(net, image, layers):
-    if isinstance(net, FixedFeatures):
-        found = net.features(image, layers)
-    else:
-        found = features(net, image, net.layer_names)  # all of them: one program for each size of picture
+    # Of a network all layers: that is one program for each size of picture.
+    fixed = isinstance(net, FixedFeatures)
+    found = net.features(image, layers) if fixed else features(net, image, net.layer_names)
     return {name: np.asarray(found[name], np.float64) for name in layers}
 
 

@@ -246,20 +246,20 @@ def test_lbfgs_at_a_minimum_stays_there(solver):
 @pytest.fixture(scope="module")
 def painting():
     """The total of the objective of a tiny network."""
-    net, content = network(), picture(1)
-    targets = jax.jit(lambda: make_targets(net, content, [picture(2)], objective=OBJECTIVE))()
-    return lambda image: loss_terms(image, net, targets, Weights(), objective=OBJECTIVE).total
+    net, weights = network(), Weights(content=1.0, style=100.0, variation=0.5)
+    targets = jax.jit(lambda: make_targets(net, picture(5), [picture(6)], objective=OBJECTIVE))()
+    return lambda image: loss_terms(image, net, targets, weights, objective=OBJECTIVE).total
 
 
 def best_within(solver, function, budget):
     """The least total among the steps that are done within as many evaluations."""
-    _, totals, evaluations = run_compiled(solver, function, picture(1), budget)
+    _, totals, evaluations = run_compiled(solver, function, picture(5), budget)
     return totals[: np.searchsorted(np.cumsum(evaluations), budget) + 1].min()
 
 
 @pytest.mark.parametrize("solver", [Lbfgs(), OptaxLbfgs()])
 def test_lbfgs_ends_lower_than_adam_at_as_many_evaluations(solver, painting):
-    assert best_within(solver, painting, 120) < best_within(Adam(), painting, 120)
+    assert best_within(solver, painting, 200) < best_within(Adam(), painting, 200)
 
 
 # ------------------------------------------------------------------------------------------------------ interface

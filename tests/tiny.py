@@ -36,7 +36,9 @@ def picture(seed: int, height: int = 32, width: int = 40) -> jax.Array:
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:height, :width] / max(height, width)
     waves = [np.sin(6 * x * (k + 1) + 4 * y + seed) for k in range(3)]
-    return jnp.asarray(np.clip(0.5 + 0.3 * np.stack(waves, -1) + 0.1 * rng.normal(size=(height, width, 3)), 0, 1), jnp.float32)
+    return jnp.asarray(
+        np.clip(0.5 + 0.3 * np.stack(waves, -1) + 0.1 * rng.normal(size=(height, width, 3)), 0, 1), jnp.float32
+    )
 
 
 @functools.partial(jax.jit, static_argnums=2)
