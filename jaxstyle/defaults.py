@@ -17,7 +17,7 @@ STEPS = 80  # at each scale
 SEED = 0
 
 ADAM_RATE = 0.015
-HISTORY = 10
+HISTORY = 20
 LINE_SEARCH_EVALUATIONS = 20
 
 STARTS = ("content", "noise", "style", "blur")

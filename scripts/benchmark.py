@@ -278,7 +278,7 @@ def solvers(options: argparse.Namespace) -> list[dict]:
             return value
 
         solver.step(closure)
-        row["torch lbfgs"] = values[-1]
+        row["torch lbfgs"] = loss(x).item()
         rows.append(row)
     return rows
 
@@ -305,11 +305,10 @@ def loss_at(net: object, content: np.ndarray, style: np.ndarray, solver: object,
         return result
 
     image = jax.device_put(content)
-    state, best = solver.init(counted, image), []
+    state = solver.init(counted, image)
     while len(values) < evaluations:
-        image, state, info = solver.step(counted, image, state)
-        best.append(float(info.terms.total))
-    return best[-1]
+        image, state, _ = solver.step(counted, image, state)
+    return float(compiled(image)[0][0])
 
 
 def command(options: argparse.Namespace) -> list[dict]:

@@ -88,7 +88,7 @@ def test_the_smallest_picture_leaves_the_fifth_block_one_pixel_under_every_paddi
         np.testing.assert_allclose(found, expected, atol=2e-6 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("size", [(6, 8), (7, 8), (6, 9), (5, 5), (2, 3)])
+@pytest.mark.parametrize("size", [(6, 8), (7, 5), (2, 3)])
 def test_pool_equals_that_of_flax(size):
     x = jnp.asarray(np.random.default_rng(4).normal(size=(*size, 3)), jnp.float32)
     for pooling, theirs in (("max", nn.max_pool), ("average", nn.avg_pool)):

@@ -75,10 +75,11 @@ def test_a_single_scale_is_the_loop_written_out():
 
 
 def test_several_scales_are_one_loop_after_the_other():
-    content, style = picture(1, 46, 64), picture(2, 32, 40)
+    content, style = picture(1, 46, 64), picture(2, 18, 40)
     sizes = scale_sizes(46, 64, min_size=40)
     assert sizes == [(32, 48), (46, 64)]
-    small, small_style = resize(content, 32, 48), resize(style, 24, 30)
+    # The style keeps its size relative to the content, but for the 16 pixels that it needs at least.
+    small, small_style = resize(content, 32, 48), resize(style, 16, 30)
     path, first = written_out(small, small, [small_style], 5)
     begin = resize(jnp.asarray(path[-1], jnp.float32), 46, 64)
     path, second = written_out(begin, content, [style], 5)
@@ -88,13 +89,6 @@ def test_several_scales_are_one_loop_after_the_other():
     same_terms(result.losses, LossTerms(*map(np.concatenate, zip(first, second, strict=True))), 5e-3)
     assert [state.image.shape for state in seen] == [(*size, 3) for size in sizes]
     assert result.evaluations == 10
-
-
-def test_the_style_keeps_its_size_relative_to_the_content_and_at_least_16_pixels():
-    content, style = picture(1, 46, 64), picture(2, 18, 40)
-    losses = transfer(content, style, steps=1, min_size=40).losses
-    small, scaled = resize(content, 32, 48), resize(style, 16, 30)
-    same_terms(LossTerms(*(x[0] for x in losses)), value_and_grad(small, small, [scaled])[0][1], 1e-4)
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
@@ -180,9 +174,9 @@ def test_the_key_decides_the_noise_and_nothing_else():
 
 
 def test_progress_counts_steps_and_scales_in_order():
-    content = picture(1, 46, 64)
+    content, style = picture(1, 46, 64), picture(2, 18, 40)
     seen = []
-    result = transfer(content, steps=7, min_size=40, report_every=3, on_progress=seen.append)
+    result = transfer(content, style, steps=7, min_size=40, report_every=3, on_progress=seen.append)
     assert [(state.scale, state.step) for state in seen] == [(1, 3), (1, 6), (1, 7), (2, 3), (2, 6), (2, 7)]
     assert all((state.steps, state.scales) == (7, 2) for state in seen)
     assert [len(state.losses.total) for state in seen] == [3, 6, 7, 10, 13, 14]

@@ -156,43 +156,33 @@ def test_lbfgs_comes_as_near_the_minimum_as_scipy(solver, function):
 
 
 @pytest.mark.parametrize("solver", [Adam(), *SEARCHES])
-def test_the_path_outside_jit_is_that_within(solver):
-    with x64(), jax.numpy_dtype_promotion("standard"):  # jaxopt's counters are int32 and int64 then
-        image = start(3, jnp.float64) / 2 + 0.5
-        images, totals, evaluations = run(solver, with_terms(rosenbrock), image, 10)
-        compiled = run_compiled(solver, rosenbrock, image, 10)
-    np.testing.assert_allclose(images, compiled[0], rtol=1e-6, atol=1e-9)
-    np.testing.assert_allclose(totals, compiled[1], rtol=1e-6)
-    np.testing.assert_array_equal(evaluations, compiled[2])
+def test_the_path_outside_jit_is_that_within_and_every_evaluation_is_counted(solver):
+    value_and_grad, calls = counted(with_terms(rosenbrock))
+    image = start(3) / 2 + 0.5
+    images, totals, evaluations = run_compiled(solver, rosenbrock, image, STEPS)
+    state = solver.init(value_and_grad, image)
+    assert len(calls) == (1 if isinstance(solver, Lbfgs) else 0)  # jaxopt's state begins with the value
+    for i in range(8):
+        before, value = len(calls), rosenbrock(image)
+        image, state, info = solver.step(value_and_grad, image, state)
+        assert info.evaluations == len(calls) - before == evaluations[i]
+        np.testing.assert_allclose(info.terms.total, value, rtol=1e-5)
+        np.testing.assert_allclose(info.terms.total, totals[i], rtol=2e-4)
+        np.testing.assert_allclose(image, images[i], rtol=2e-3, atol=1e-4)
+    if solver.has_inner_loop:
+        assert max(evaluations) > min(evaluations)  # there were searches to count
+        assert max(evaluations) <= solver.max_evaluations + 3
 
 
 @pytest.mark.parametrize("solver", [Adam(), Lbfgs(), OptaxLbfgs()])
 def test_lanes_of_vmap_equal_runs_alone(solver):
-    with x64(), jax.numpy_dtype_promotion("standard"):
-        images = jnp.stack([start(3, jnp.float64), start(9, jnp.float64)]) / 2 + 0.5
-        together = jax.vmap(lambda image: run_compiled(solver, rosenbrock, image, 10))(images)
-        for i, image in enumerate(images):
-            alone = run_compiled(solver, rosenbrock, image, 10)
-            np.testing.assert_allclose(together[0][i], alone[0], rtol=1e-6, atol=1e-9)
-            np.testing.assert_allclose(together[1][i], alone[1], rtol=1e-6)
-
-
-@pytest.mark.parametrize("solver", [Adam(), *SEARCHES])
-def test_evaluations_are_those_that_were_made_and_terms_those_of_the_image_before(solver):
-    value_and_grad, calls = counted(with_terms(rosenbrock))
-    image = start(4)
-    state = solver.init(value_and_grad, image)
-    assert len(calls) == (1 if isinstance(solver, Lbfgs) else 0)  # jaxopt's state begins with the value
-    reported = []
-    for _ in range(12):
-        before, value = len(calls), rosenbrock(image)
-        image, state, info = solver.step(value_and_grad, image, state)
-        np.testing.assert_allclose(info.terms.total, value, rtol=1e-5)
-        reported.append(int(info.evaluations))
-        assert reported[-1] == len(calls) - before
-    if solver.has_inner_loop:
-        assert max(reported) > min(reported)  # there were searches to count
-        assert max(reported) <= solver.max_evaluations + 3
+    images = jnp.stack([start(3), start(9)]) / 2 + 0.5
+    together = jax.vmap(lambda image: run_compiled(solver, rosenbrock, image, STEPS))(images)
+    for i, image in enumerate(images):
+        alone = run_compiled(solver, rosenbrock, image, STEPS)
+        for lane, expected in zip(together[:2], alone[:2], strict=True):
+            np.testing.assert_allclose(lane[i, :8], expected[:8], rtol=2e-3, atol=1e-4)
+        np.testing.assert_array_equal(together[2][i, :8], alone[2][:8])
 
 
 def scaled(image, scale):
