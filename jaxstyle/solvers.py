@@ -7,6 +7,7 @@
 """
 
 import contextlib
+import functools
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     import jaxopt
 
+ARMIJO = 1e-4  # share of the decrease that the slope promises, which a step must bring
 FIRST_STEP = 0.01  # root mean square change of a pixel that L-BFGS tries before it knows any curvature
 
 ValueAndGrad: TypeAlias = Callable[[Image], tuple[tuple[Scalar, LossTerms], Image]]
@@ -165,12 +167,59 @@ class Lbfgs:
 
     def step(self, value_and_grad: ValueAndGrad, image: Image, state: Any) -> tuple[Image, Any, Info]:
         """One line search along the quasi-Newton direction."""
+        if self.line_search == "backtracking" and not isinstance(image, jax.core.Tracer):
+            return self._backtrack(value_and_grad, image, state)
         with _loops_in_python(image):
             image, new = self._solver(value_and_grad, image).update(image, state)
             info = Info(state.aux, jnp.asarray(new.num_fun_eval - state.num_fun_eval))
-            # A pair counts through rho = 1 / (step . change of gradient), and the last one through gamma.
-            gamma = jnp.where(new.gamma > 0, new.gamma, state.gamma)
-            return image, new._replace(rho_history=jnp.maximum(new.rho_history, 0.0), gamma=gamma), info
+            return image, _without_negative_curvature(new, state), info
+
+    def _backtrack(self, value_and_grad: ValueAndGrad, image: Image, state: Any) -> tuple[Image, Any, Info]:
+        """The same search where only the loss may be compiled with its convolutions: the rest is two programs."""
+        direction, slope = _direction(self.history, image, state)
+        for tried in range(self.max_evaluations):
+            length = 0.5**tried
+            moved = image + length * direction
+            (value, terms), gradient = value_and_grad(moved)
+            if float(value) <= float(state.value + ARMIJO * length * slope):
+                break
+        found = ((value, terms), gradient)
+        return moved, _remember(self.history, image, state, length, found), Info(state.aux, jnp.asarray(tried + 1))
+
+
+def _fixed_step(history: int, length: Any, found: Any) -> jaxopt.LBFGS:
+    """jaxopt's update for a step whose length, and the evaluation at whose end, are known."""
+    return jaxopt.LBFGS(
+        lambda image: found,
+        value_and_grad=True,
+        has_aux=True,
+        tol=0.0,
+        stepsize=lambda iteration: length,
+        history_size=history,
+        implicit_diff=False,
+    )
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _direction(history: int, image: Image, state: Any) -> tuple[Image, Scalar]:
+    """The quasi-Newton step, and the slope of the loss along it."""
+    known = ((state.value, state.aux), state.grad)
+    # From the origin, so that no digit of a short step is lost in an image's.
+    direction = _fixed_step(history, 1.0, known).update(jnp.zeros_like(image), state).params
+    return direction, jnp.vdot(direction, state.grad)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _remember(history: int, image: Image, state: Any, length: Any, found: Any) -> Any:
+    """The state after a step of that length, which led to what was `found`."""
+    new = _fixed_step(history, length, found).update(image, state).state
+    return _without_negative_curvature(new, state)
+
+
+def _without_negative_curvature(new: Any, old: Any) -> Any:
+    """A pair counts through rho = 1 / (step . change of gradient), and the last one through gamma."""
+    gamma = jnp.where(new.gamma > 0, new.gamma, old.gamma)
+    return new._replace(rho_history=jnp.maximum(new.rho_history, 0.0), gamma=gamma)
 
 
 class OptaxLbfgsState(NamedTuple):
