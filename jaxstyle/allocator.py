@@ -27,3 +27,9 @@ def keep_freed_memory() -> bool:
         return False
     options = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1), (_ARENA_MAX, 1))
     return all(set_option(option, value) == 1 for option, value in options)
+
+
+def release_freed_memory() -> None:
+    """Hands back to the system what `keep_freed_memory` has kept: between two programs of different sizes."""
+    if keep_freed_memory():
+        ctypes.CDLL(None).malloc_trim(0)

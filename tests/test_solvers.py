@@ -211,6 +211,13 @@ def test_the_first_step_of_lbfgs_changes_pixels_by_a_hundredth():
     assert evaluations[0] == 1
 
 
+def test_every_search_of_lbfgs_begins_at_the_full_step():
+    # A first step of 0.01 is ten times too long here; from what it teaches, the second leads to the minimum.
+    images, totals, evaluations = run_compiled(Lbfgs(), lambda x: 1e4 * jnp.sum(x**2), jnp.full(SHAPE, 1e-3), 3)
+    assert evaluations[0] > 2 and evaluations[1] == 1
+    assert totals[2] < 1e-9 * totals[0] and np.abs(images[1]).max() < 1e-7
+
+
 def test_lbfgs_goes_on_through_negative_curvature():
     def hill(x):  # concave about 0, where it starts, and convex beyond 1
         return jnp.sum(jnp.cos(2 * x))

@@ -17,6 +17,7 @@ import jax
 import numpy as np
 
 from jaxstyle import __version__
+from jaxstyle.allocator import release_freed_memory
 from jaxstyle.commands.inputs import Inputs
 from jaxstyle.commands.session import CommandError, StepsBar, plain_line
 from jaxstyle.commands.settings import Settings
@@ -89,6 +90,8 @@ class Job:
         def watch(state: Progress) -> None:
             self.latest = state
             bar.update(state)
+            if state.step == state.steps:
+                release_freed_memory()  # the next scale's buffers are of other sizes
             done = steps_done(state)
             if self.save_every and done % self.save_every == 0:
                 path = self.inputs.out.with_stem(f"{self.inputs.out.stem}_{done:05d}")
