@@ -272,7 +272,8 @@ def transfer(
       DivergedError: the loss became NaN or infinite; the error holds the last good image.
     """
     weights, objective, solver = weights or Weights(), objective or Objective(), solver or Adam()
-    styles = list(styles[None] if isinstance(styles, np.ndarray | jax.Array) and styles.ndim == 3 else styles)
+    single = isinstance(styles, np.ndarray | jax.Array) and styles.ndim == 3
+    styles = [styles] if single else list(styles)  # type: ignore[list-item]
     check_transfer(content, styles, network, weights, objective, steps, init, min_size, average)
     check_whole(1 if report_every is None else report_every, "report_every", 1)
     content = jnp.asarray(content, jnp.float32)

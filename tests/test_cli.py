@@ -467,7 +467,8 @@ def test_settings_reach_the_picture_and_its_record(options: list[str], call: Cal
     for key, value in values.items():
         assert other["settings"][key] == (value[0] if len(value) == 1 else value) != plain["settings"][key]
     assert (plain["weights"] != other["weights"]) == ("w.h5" in options)
-    assert other["settings"]["rate"] == (None if "--optimizer" in options else values.get("rate", [0.03])[0])
+    rate = None if "--optimizer" in options else values.get("rate", [defaults.ADAM_RATE])[0]
+    assert other["settings"]["rate"] == rate
 
 
 def test_several_styles_are_mixed(call: Callable[..., Said], folder: Path) -> None:

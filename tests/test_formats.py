@@ -127,14 +127,10 @@ def global_(name: str) -> bytes:
 
 
 def storage(key: str, kind: str, size: int, *view: bytes) -> bytes:
-    return (
-        tuple_(text("storage"), global_(f"torch.{kind}"), text(key), text("cpu"), number(size), *view) + b"Q"
-    )
+    return tuple_(text("storage"), global_(f"torch.{kind}"), text(key), text("cpu"), number(size), *view) + b"Q"
 
 
-def tensor(
-    store: bytes, offset: int, shape: tuple, strides: tuple, rebuild: str = "_rebuild_tensor_v2"
-) -> bytes:
+def tensor(store: bytes, offset: int, shape: tuple, strides: tuple, rebuild: str = "_rebuild_tensor_v2") -> bytes:
     more = () if rebuild == "_rebuild_tensor" else (b"\x89", call("collections.OrderedDict"))
     sizes = (tuple_(*map(number, shape)), tuple_(*map(number, strides)))
     return call(f"torch._utils.{rebuild}", store, number(offset), *sizes, *more)
@@ -338,9 +334,7 @@ def test_usual_wrappings_of_a_state_dict(small: Layers, tmp_path: Path) -> None:
         }
         body, storages = pickled(renamed)
         zip_file(tmp_path / "a", body, storages)
-        zip_file(
-            tmp_path / "b", b"}(" + text("epoch") + number(3) + text("state_dict") + body + b"u", storages
-        )
+        zip_file(tmp_path / "b", b"}(" + text("epoch") + number(3) + text("state_dict") + body + b"u", storages)
         for name in "ab":
             assert_same(formats.read(tmp_path / name).layers, small)
 
@@ -432,9 +426,7 @@ def test_nothing_is_run_in_the_small_pickles_of_the_older_container(small: Layer
     assert not (tmp_path / "marker").exists()
 
 
-@pytest.mark.parametrize(
-    "name", ["torch._utils._rebuild_tensor_v2", "torch.FloatStorage", "collections.OrderedDict"]
-)
+@pytest.mark.parametrize("name", ["torch._utils._rebuild_tensor_v2", "torch.FloatStorage", "collections.OrderedDict"])
 def test_a_pickle_cannot_change_what_it_gets_hold_of(name: str, small: Layers, tmp_path: Path) -> None:
     """BUILD with a pair sets attributes, on whatever is there."""
     state = tuple_(b"N", b"}(" + text("__call__") + number(1) + text("function") + number(1) + b"u")
@@ -639,9 +631,7 @@ def assert_features(path: Path, image: np.ndarray, expected: dict[str, np.ndarra
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_features_of_vgg19(
-    name: str, vgg19: Layers, image: np.ndarray, expected: dict, tmp_path: Path
-) -> None:
+def test_features_of_vgg19(name: str, vgg19: Layers, image: np.ndarray, expected: dict, tmp_path: Path) -> None:
     path, kind = tmp_path / name, "keras" if name.startswith("keras") else "torchvision"
     WRITERS[name](path, vgg19)
     assert_features(path, image, expected[kind], kind)

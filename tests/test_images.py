@@ -271,9 +271,7 @@ def fixed(*values):
     return b"".join(struct.pack(">i", round(value * 65536)) for value in values)
 
 
-SRGB_CURVE = (
-    b"para" + bytes(4) + struct.pack(">HH", 3, 0) + fixed(2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
-)
+SRGB_CURVE = b"para" + bytes(4) + struct.pack(">HH", 3, 0) + fixed(2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
 LINEAR_CURVE = b"para" + bytes(4) + struct.pack(">HH", 0, 0) + fixed(1.0)
 SRGB_PRIMARIES = [(0.43607, 0.22249, 0.01392), (0.38515, 0.71687, 0.09708), (0.14307, 0.06061, 0.71410)]
 
@@ -382,9 +380,7 @@ def test_white_stays_white_whatever_the_profile_calls_white(tmp_path, rng):
     close(images.load_image(put(tmp_path / "a.png", samples, icc_profile=profile)), samples / 255, steps=1)
 
 
-@pytest.mark.parametrize(
-    "profile", [b"nonsense", rgb_profile(SRGB_PRIMARIES, LINEAR_CURVE)[:300], ink_profile()]
-)
+@pytest.mark.parametrize("profile", [b"nonsense", rgb_profile(SRGB_PRIMARIES, LINEAR_CURVE)[:300], ink_profile()])
 def test_a_profile_that_is_broken_or_does_not_fit_is_ignored(tmp_path, rng, profile):
     samples = noise(rng)
     close(images.load_image(put(tmp_path / "a.png", samples, icc_profile=profile)), samples / 255)
@@ -734,9 +730,7 @@ def test_a_truncated_file_is_refused(tmp_path, rng, suffix, part):
 
 def test_a_missing_file_names_the_nearest(tmp_path, rng):
     put(tmp_path / "sunset.png", noise(rng))
-    refused(
-        lambda: images.load_image(tmp_path / "sunest.png"), "sunest.png", "does not exist", "'sunset.png'"
-    )
+    refused(lambda: images.load_image(tmp_path / "sunest.png"), "sunest.png", "does not exist", "'sunset.png'")
     refused(lambda: images.load_image(tmp_path / "no" / "such.png"), "such.png", "does not exist")
 
 

@@ -119,8 +119,7 @@ def test_half_precision_is_loaded_as_single(tmp_path: Path) -> None:
     params = random_params()
     path = save(tmp_path / "a.h5", params, dtype=np.float16)
     half = {
-        name: {k: v.astype(np.float16).astype(np.float32) for k, v in layer.items()}
-        for name, layer in params.items()
+        name: {k: v.astype(np.float16).astype(np.float32) for k, v in layer.items()} for name, layer in params.items()
     }
     assert_params(load_network("tiny", path).params, half)
 
@@ -168,9 +167,7 @@ def test_oxfords_weights_in_torchvisions_layout_are_recognised_by_name(tmp_path:
     ):
         path = write_safetensors(tmp_path / f"{name}.safetensors", params)
         assert load_network("tiny", path).preprocessing == kind
-    path = write_safetensors(
-        tmp_path / "vgg19-d01eb7cb.safetensors", params, {"preprocessing": "torchvision"}
-    )
+    path = write_safetensors(tmp_path / "vgg19-d01eb7cb.safetensors", params, {"preprocessing": "torchvision"})
     assert load_network("tiny", path).preprocessing == "torchvision"
 
 
@@ -356,9 +353,7 @@ def test_a_file_of_the_registry_brought_by_hand_is_recognised_by_its_hash(
 
 
 def test_describe(tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    one = WeightsInfo(
-        "tiny", "one", "1.h5", "keras", "keras", "CC0", "them", ("https://x/1.h5",), 11, "md5:1"
-    )
+    one = WeightsInfo("tiny", "one", "1.h5", "keras", "keras", "CC0", "them", ("https://x/1.h5",), 11, "md5:1")
     two = replace(one, source="two", name="2.h5", urls=("https://x/2.h5", "https://y/2.h5"), bytes=22)
     seen = replace(one, source="three", format="torch", urls=())
     monkeypatch.setattr(weights, "_registry", lambda: (one, two, seen))
@@ -395,9 +390,7 @@ def test_show(tmp_path: Path, cache_dir: Path) -> None:
     assert list(found["layers"]) == list(params)
     for name, layer in params.items():
         assert found["layers"][name]["shape"] == layer["kernel"].shape
-        np.testing.assert_allclose(
-            found["layers"][name]["mean"], layer["kernel"].mean(), rtol=1e-4, atol=1e-6
-        )
+        np.testing.assert_allclose(found["layers"][name]["mean"], layer["kernel"].mean(), rtol=1e-4, atol=1e-6)
         np.testing.assert_allclose(found["layers"][name]["std"], layer["kernel"].std(), rtol=1e-4)
     assert "jaxstyle weights fetch tiny" in line(InputError, show, "tiny")
     convert(path)
@@ -415,9 +408,7 @@ class Handler(BaseHTTPRequestHandler):
     content = b""
 
     def do_GET(self) -> None:
-        body = {"/good": self.content, "/other": b"?" + self.content[1:], "/short": self.content}.get(
-            self.path
-        )
+        body = {"/good": self.content, "/other": b"?" + self.content[1:], "/short": self.content}.get(self.path)
         if body is None:
             self.send_error(404)
             return
@@ -469,9 +460,7 @@ def test_a_download_is_checked_converted_and_cached(
     capfd: pytest.CaptureFixture,
 ) -> None:
     digest = hashlib.new(algorithm.removesuffix("-prefix"), Handler.content).hexdigest()
-    register(
-        monkeypatch, f"{server}/good", hash_=f"{algorithm}:{digest[:8] if 'prefix' in algorithm else digest}"
-    )
+    register(monkeypatch, f"{server}/good", hash_=f"{algorithm}:{digest[:8] if 'prefix' in algorithm else digest}")
     calls = []
     path = fetch("tiny", progress=lambda done, total: calls.append((done, total)))
     assert path == cache_dir / "tiny.h5"
@@ -543,9 +532,7 @@ def test_failed_downloads_leave_nothing_and_say_what_to_do(
     assert capfd.readouterr() == ("", "")
 
 
-def test_failed_downloads_leave_what_was_there(
-    server: str, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failed_downloads_leave_what_was_there(server: str, cache_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     register(monkeypatch, f"{server}/short")
     before = save(cache_dir / "tiny.h5", random_params()).read_bytes()
     line(DownloadError, fetch, "tiny", "second")
@@ -553,9 +540,7 @@ def test_failed_downloads_leave_what_was_there(
     assert [path.name for path in cache_dir.iterdir()] == ["tiny.h5"]
 
 
-def test_an_interrupted_download_leaves_nothing(
-    server: str, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_download_leaves_nothing(server: str, cache_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(done: int, total: int) -> None:
         raise KeyboardInterrupt
 
@@ -599,7 +584,5 @@ def test_a_cache_that_cannot_be_written(server: str, tmp_path: Path, monkeypatch
 def test_unknown_sources(monkeypatch: pytest.MonkeyPatch) -> None:
     message = line(InputError, fetch, "vgg19", "torchvison")
     assert "it has keras, torchvision; did you mean 'torchvision'?" in message
-    assert "'pytorch-vgg'" in line(
-        InputError, fetch, "vgg19", "pytorch-vgg"
-    )  # recognised, but no address known
+    assert "'pytorch-vgg'" in line(InputError, fetch, "vgg19", "pytorch-vgg")  # recognised, but no address known
     assert "none" in line(InputError, fetch, "other")

@@ -38,7 +38,7 @@ def add_border(x: Features, padding: Padding) -> Float[Array, "h+2 w+2 c"]:
     Written as slices put together: the gradient of `jnp.pad` takes longer, to compile and to run.
     """
     for axis in (0, 1):
-        inner = 0 if padding == "edge" else 1
+        inner = 1 if padding == "reflect" and x.shape[axis] > 1 else 0
         first = jax.lax.slice_in_dim(x, inner, inner + 1, axis=axis)
         last = jax.lax.slice_in_dim(x, x.shape[axis] - inner - 1, x.shape[axis] - inner, axis=axis)
         x = jnp.concatenate([first, x, last], axis)
