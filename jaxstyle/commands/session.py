@@ -39,6 +39,11 @@ def start_jax() -> None:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
 
 
+def _bar_console(console: Console) -> Console:
+    """The console of a bar. Where nobody watches, a silent one: rich 13 ends even a disabled bar with an empty line."""
+    return console if console.is_terminal else Console(quiet=True)
+
+
 class StepsBar:
     """A bar over all scales of a transfer: size, loss terms, speed, time left. Silent when `quiet`."""
 
@@ -52,7 +57,7 @@ class StepsBar:
             TextColumn("{task.fields[terms]}"),
             TextColumn("{task.fields[speed]}"),
             TimeRemainingColumn(compact=True),
-            console=console,
+            console=_bar_console(console),
             disable=quiet or self._lines,
             transient=True,
         )
@@ -86,7 +91,7 @@ def download_bar(quiet: bool = False) -> Iterator[Any]:
     columns = (TextColumn("downloading"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
     lines = not quiet and not console.is_terminal
-    with Progress(*columns, console=console, disable=quiet or lines, transient=True) as progress:
+    with Progress(*columns, console=_bar_console(console), disable=quiet or lines, transient=True) as progress:
         task = progress.add_task("", total=None, visible=False)
 
         def update(done: int, total: int) -> None:
