@@ -1,6 +1,7 @@
-"""Style transfer of one picture: the loop that runs a solver, from coarse to fine.
+"""Style transfer: the loop that runs a solver, from coarse to fine, over one picture or over lanes of them.
 
-Pure: arrays in, arrays out, progress through a callback between chunks of steps.
+Pure: arrays in, arrays out, progress through a callback between chunks of steps. `transfer` is here, `sweep` in
+`sweeps`; both go through `paint`.
 """
 
 import functools
@@ -14,31 +15,29 @@ from jaxtyping import Array
 
 from jaxstyle import defaults
 from jaxstyle.checks import check_transfer, check_whole
+from jaxstyle.compiling import rehearsal
 from jaxstyle.networks import Network
-from jaxstyle.objective import LossTerms, Objective, Targets, Vector, Weights, loss_terms, make_targets
-from jaxstyle.solvers import Adam, Info, Solver, ValueAndGrad
-from jaxstyle.starts import MIN_SIDE, Start, resize, scale_sizes, starting_image
-from jaxstyle.types import Image, Key, Picture, Scalar
-
-CPU_CHUNK = 10  # steps between two looks at the result
-ACCELERATOR_CHUNK = 25  # the same, compiled as one program
-
-
-class Problem(NamedTuple):
-    """All arrays that the loss of an image depends on."""
-
-    network: Network
-    targets: Targets
-    weights: Weights
-
-
-class Run(NamedTuple):
-    """What a step hands to the next: the image, the solver's state, the running mean of the images."""
-
-    image: Image
-    state: Any
-    mean: Image
-    taken: Array
+from jaxstyle.objective import LossTerms, Objective, Weights
+from jaxstyle.programs import (
+    Inputs,
+    Problem,
+    Program,
+    Run,
+    Runner,
+    Scale,
+    chunk_length,
+    compile_ahead,
+    evaluate,
+    first_run,
+    make_runner,
+    one_step,
+    prepare,
+    program_of,
+    rate_of,
+)
+from jaxstyle.solvers import Adam, Info, Solver
+from jaxstyle.starts import Start, scale_sizes
+from jaxstyle.types import Image, Key, Picture
 
 
 class Progress(NamedTuple):
@@ -47,15 +46,15 @@ class Progress(NamedTuple):
     Attributes:
       step, steps: steps done and to do at this scale.
       scale, scales: this scale, counted from 1, and how many there are.
-      image: the result so far, (h, w, 3) at this scale's size.
-      losses: per-step terms so far, over all scales.
+      image: the result so far, (h, w, 3) at this scale's size; of a sweep, (n, h, w, 3).
+      losses: per-step terms so far, over all scales; of a sweep, (n, steps).
     """
 
     step: int
     steps: int
     scale: int
     scales: int
-    image: Image
+    image: Array
     losses: LossTerms
 
 
@@ -67,12 +66,14 @@ class Result(NamedTuple):
       losses: terms at the image that each step started from, arrays (n,) over all scales.
       final: terms at `image`.
       evaluations: of the loss and its gradient, over all scales.
+
+    Those of a sweep have the lanes' axes in front.
     """
 
-    image: Image
+    image: Array
     losses: LossTerms
     final: LossTerms
-    evaluations: int
+    evaluations: int | Array
 
 
 class DivergedError(ArithmeticError):
@@ -91,106 +92,6 @@ class DivergedError(ArithmeticError):
         self.step, self.image, self.losses = step, image, losses
 
 
-def _value_and_grad(problem: Problem, objective: Objective) -> ValueAndGrad:
-    def loss(image: Image) -> tuple[Scalar, LossTerms]:
-        terms = loss_terms(image, *problem, objective=objective)
-        return terms.total, terms
-
-    return jax.value_and_grad(loss, has_aux=True)
-
-
-def _advance(value_and_grad: ValueAndGrad, run: Run, solver: Solver, decay: float) -> tuple[Run, Info]:
-    """One step of the solver, and of the running mean."""
-    image, state, info = solver.step(value_and_grad, run.image, run.state)
-    mean = decay * run.mean + (1 - decay) * image if decay else image
-    return Run(image, state, mean, run.taken + 1), info
-
-
-@functools.partial(jax.jit, static_argnums=(2, 3, 4))
-def _jitted_step(problem: Problem, run: Run, objective: Objective, solver: Solver, decay: float) -> tuple[Run, Info]:
-    return _advance(_value_and_grad(problem, objective), run, solver, decay)
-
-
-@functools.partial(jax.jit, static_argnums=(2, 3, 4, 5))
-def _compiled_chunk(
-    problem: Problem, run: Run, objective: Objective, solver: Solver, decay: float, count: int
-) -> tuple[Run, Info]:
-    def body(run: Run, _: None) -> tuple[Run, Info]:
-        return _advance(_value_and_grad(problem, objective), run, solver, decay)
-
-    return jax.lax.scan(body, run, length=count)
-
-
-@functools.partial(jax.jit, static_argnums=2)
-def _jitted_value_and_grad(problem: Problem, image: Image, objective: Objective) -> Any:
-    return _value_and_grad(problem, objective)(image)
-
-
-@functools.partial(jax.jit, static_argnames=("objective",))
-def _jitted_targets(
-    network: Network, content: Image, styles: Sequence[Picture], mix: Vector | None, objective: Objective
-) -> Targets:
-    return make_targets(network, content, styles, objective=objective, mix=mix)
-
-
-class Runner(NamedTuple):
-    """A problem made ready to run on its device.
-
-    Attributes:
-      first: the run before its first step.
-      advance: (run, steps) -> (run, infos with a leading axis of steps).
-      terms: image -> its loss terms.
-      chunk: how many steps to ask for at a time.
-    """
-
-    first: Run
-    advance: Callable[[Run, int], tuple[Run, Info]]
-    terms: Callable[[Image], LossTerms]
-    chunk: int
-
-
-def make_runner(problem: Problem, image: Image, objective: Objective, solver: Solver, decay: float) -> Runner:
-    """Chooses how steps are compiled: the one place where the device decides.
-
-    On accelerators a chunk is one compiled `scan`. XLA's CPU convolutions are several times slower inside any loop
-    (jax issue 12868), so there each step is a program of its own; and of a solver with a loop inside the step only
-    the loss is compiled, its line search runs in Python.
-    """
-
-    def first(value_and_grad: ValueAndGrad) -> Run:
-        return Run(image, solver.init(value_and_grad, image), jnp.zeros_like(image), jnp.zeros((), jnp.int32))
-
-    def unrolled(step: Callable[[Run], tuple[Run, Info]]) -> Callable[[Run, int], tuple[Run, Info]]:
-        def advance(run: Run, count: int) -> tuple[Run, Info]:
-            infos = []
-            for _ in range(count):
-                run, info = step(run)
-                infos.append(info)
-            return run, jax.tree.map(lambda *xs: np.stack(xs), *jax.device_get(infos))
-
-        return advance
-
-    lazy = functools.partial(_jitted_value_and_grad, problem, objective=objective)
-    device = next(iter(jax.tree.leaves(problem.network.params)[0].devices()))
-    if device.platform != "cpu":
-
-        def compiled_chunk(run: Run, count: int) -> tuple[Run, Info]:
-            return _compiled_chunk(problem, run, objective, solver, decay, count)
-
-        return Runner(first(lazy), compiled_chunk, lambda image: lazy(image)[0][1], ACCELERATOR_CHUNK)
-
-    if solver.has_inner_loop:
-        advance = unrolled(lambda run: _advance(lazy, run, solver, decay))
-        return Runner(first(lazy), advance, lambda image: lazy(image)[0][1], CPU_CHUNK)
-
-    def step(run: Run) -> tuple[Run, Info]:
-        return _jitted_step(problem, run, objective, solver, decay)
-
-    start = first(lazy)
-    # The terms of an image are those at which a step from it begins: no second program needs compiling.
-    return Runner(start, unrolled(step), lambda image: step(start._replace(image=image))[1].terms, CPU_CHUNK)
-
-
 def _optimise(
     runner: Runner, steps: int, chunk: int, report: Callable[[Run, list[Info]], None]
 ) -> tuple[Run, list[Info]]:
@@ -201,12 +102,13 @@ def _optimise(
         new, info = runner.advance(run, min(chunk, steps - start))
         info = jax.device_get(info)
         infos.append(info)
-        finite = np.append(np.isfinite(info.terms.total), bool(jnp.isfinite(new.image).all()))
-        if not finite.all():
-            done = int(np.argmin(finite))
-            # With the very first loss of the chunk gone, the image that the chunk began with is no good either.
-            image = run.image if done else good
-            raise DivergedError(start + done, jnp.clip(image, 0.0, 1.0), _concatenate(infos).terms)
+        if info.terms.total.ndim == 1:  # lanes look after themselves
+            finite = np.append(np.isfinite(info.terms.total), bool(jnp.isfinite(new.image).all()))
+            if not finite.all():
+                done = int(np.argmin(finite))
+                # With the very first loss of the chunk gone, the image that the chunk began with is no good either.
+                image = run.image if done else good
+                raise DivergedError(start + done, jnp.clip(image, 0.0, 1.0), _concatenate(infos).terms)
         good, run = run.image, new
         report(run, infos)
     return run, infos
@@ -216,15 +118,84 @@ def _concatenate(infos: Sequence[Info]) -> Info:
     return jax.tree.map(lambda *xs: np.concatenate(xs), *infos)
 
 
-def _current(run: Run, decay: float) -> Image:
+def _terms(infos: Sequence[Info]) -> LossTerms:
+    """Per-step terms, lanes first."""
+    return jax.tree.map(lambda x: np.moveaxis(x, 0, -1), _concatenate(infos).terms)
+
+
+def _current(run: Run, decay: float) -> Array:
     """The image to show: the mean of the iterates, corrected for its start at zero, or the last of them."""
-    image = run.mean / (1 - decay**run.taken) if decay else run.image
-    return jnp.clip(image, 0.0, 1.0)
+    if not decay:
+        return jnp.clip(run.image, 0.0, 1.0)
+    taken = run.taken.reshape(-1, *[1] * (run.mean.ndim - 1)) if run.taken.ndim else run.taken
+    return jnp.clip(run.mean / (1 - decay**taken), 0.0, 1.0)
 
 
-def _scaled(style: Picture, ratio: float) -> Picture:
-    h, w = (max(MIN_SIDE, round(side * ratio)) for side in style.shape[:2])
-    return style if (h, w) == style.shape[:2] else resize(style, h, w)
+def paint(
+    network: Network,
+    inputs: Inputs,
+    program: Program,
+    *,
+    sizes: Sequence[tuple[int, int]],
+    steps: int,
+    init: str | None,
+    lanes: int | None = None,
+    report_every: int | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Result:
+    """Runs one transfer, or `lanes` of them side by side, over all sizes.
+
+    While one scale runs, the programs of the next are compiled on a second thread. Under `jax.jit` and the like there
+    is neither that nor a look at the losses in between: each scale is one `scan`.
+    """
+    plans = [Scale(size, max(sizes[-1]), init, lanes) for size in sizes]
+    if any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves((network, inputs))):
+        return _traced(network, inputs, program, plans, steps)
+    chunk = report_every or chunk_length(network, steps)
+    jobs = [
+        functools.partial(compile_ahead, network, inputs, before, scale, program, min(chunk, steps))
+        for before, scale in zip(sizes, plans[1:], strict=False)
+    ]
+    image: Any = None
+    infos: list[Info] = []
+    with rehearsal(jobs) as ahead:
+        for number, scale in enumerate(plans, 1):
+            if number > 1:
+                ahead[number - 2].exception()  # waits; what went wrong there comes up again here
+            targets, image = prepare(network, inputs, image, program=program, scale=scale)
+            problem = Problem(network, targets, inputs.weights._replace(mix=None))
+            runner = make_runner(problem, image, inputs.rate, program)
+
+            def report(
+                run: Run, new: list[Info], number: int = number, before: tuple[Info, ...] = tuple(infos)
+            ) -> None:
+                if on_progress:
+                    done = sum(len(info.evaluations) for info in new)
+                    image = _current(run, program.decay)
+                    on_progress(Progress(done, steps, number, len(plans), image, _terms([*before, *new])))
+
+            run, new = _optimise(runner, steps, chunk, report)
+            infos += new
+            image = _current(run, program.decay)
+    evaluations = _concatenate(infos).evaluations.sum(0)
+    final = jax.device_get(runner.terms(image))
+    return Result(image, _terms(infos), final, int(evaluations) if lanes is None else evaluations)
+
+
+def _traced(network: Network, inputs: Inputs, program: Program, plans: Sequence[Scale], steps: int) -> Result:
+    """The same as one traced computation."""
+    image: Any = None
+    infos = []
+    for scale in plans:
+        targets, image = prepare(network, inputs, image, program=program, scale=scale)
+        problem = Problem(network, targets, inputs.weights._replace(mix=None))
+        first = first_run(problem, image, inputs.rate, program)
+        run, info = jax.lax.scan(lambda run, _: one_step(problem, run, program), first, length=steps)  # noqa: B023
+        infos.append(info)
+        image = _current(run, program.decay)
+    all_infos = jax.tree.map(lambda *xs: jnp.concatenate(xs), *infos)
+    losses = jax.tree.map(lambda x: jnp.moveaxis(x, 0, -1), all_infos.terms)
+    return Result(image, losses, evaluate(problem, image, program)[0][1], all_infos.evaluations.sum(0))
 
 
 def transfer(
@@ -276,29 +247,21 @@ def transfer(
     styles = [styles] if single else list(styles)  # type: ignore[list-item]
     check_transfer(content, styles, network, weights, objective, steps, init, min_size, average)
     check_whole(1 if report_every is None else report_every, "report_every", 1)
-    content = jnp.asarray(content, jnp.float32)
-    styles = [jnp.asarray(style, jnp.float32) for style in styles]
-    sizes = scale_sizes(*content.shape[:2], min_size=min_size)
-    image = starting_image(jax.random.key(0) if key is None else key, init, content, styles, sizes[0])
-    weights = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), weights)
-    infos: list[Info] = []
-    for scale, (height, width) in enumerate(sizes, 1):
-        ratio = max(height, width) / max(content.shape[:2])
-        scaled = [_scaled(style, ratio) for style in styles]
-        small = content if ratio == 1 else resize(content, height, width)
-        targets = _jitted_targets(network, small, scaled, weights.mix, objective=objective)
-        problem = Problem(network, targets, weights._replace(mix=None))
-        image = resize(image, height, width) if image.shape[:2] != (height, width) else image
-        runner = make_runner(problem, image, objective, solver, average)
-
-        def report(run: Run, new: list[Info], scale: int = scale, before: tuple[Info, ...] = tuple(infos)) -> None:
-            if on_progress:
-                done = sum(len(info.evaluations) for info in new)
-                losses = _concatenate([*before, *new]).terms
-                on_progress(Progress(done, steps, scale, len(sizes), _current(run, average), losses))
-
-        run, new = _optimise(runner, steps, report_every or runner.chunk, report)
-        infos += new
-        image = _current(run, average)
-    info = _concatenate(infos)
-    return Result(image, info.terms, jax.device_get(runner.terms(image)), int(info.evaluations.sum()))
+    inputs = Inputs(
+        content=jnp.asarray(content, jnp.float32),
+        styles=[jnp.asarray(style, jnp.float32) for style in styles],
+        weights=jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), weights),
+        start=None if isinstance(init, str) else jnp.asarray(init, jnp.float32),
+        key=jax.random.key(0) if key is None else key,
+        rate=rate_of(solver),
+    )
+    return paint(
+        network,
+        inputs,
+        program_of(objective, solver, average),
+        sizes=scale_sizes(*inputs.content.shape[:2], min_size=min_size),
+        steps=steps,
+        init=init if isinstance(init, str) else None,
+        report_every=report_every,
+        on_progress=on_progress,
+    )

@@ -19,7 +19,7 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from jaxstyle import defaults
-from jaxstyle.objective import LossTerms
+from jaxstyle.objective import LossTerms, Number
 from jaxstyle.types import Image, Scalar
 
 with warnings.catch_warnings():
@@ -81,13 +81,13 @@ class Adam:
     """Adam (Kingma and Ba 2014, https://arxiv.org/abs/1412.6980), pixels clipped to [0, 1] after each step.
 
     Attributes:
-      rate: learning rate, in units of pixel values.
+      rate: learning rate, in units of pixel values; an array of them for `sweep`. New values do not recompile.
       b1: decay of the mean of the gradients.
       b2: decay of the mean of their squares; 0.99 forgets early, steep gradients sooner than the usual 0.999.
       epsilon: added to the root of the latter.
     """
 
-    rate: float = defaults.ADAM_RATE
+    rate: Number = defaults.ADAM_RATE
     b1: float = 0.9
     b2: float = 0.99
     epsilon: float = 1e-8

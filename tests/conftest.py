@@ -7,7 +7,19 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 from jaxtyping import install_import_hook
 
-MODULES = ("losses", "networks", "objective", "optimise", "solvers", "starts", "weights", "formats", "images")
+MODULES = (
+    "losses",
+    "networks",
+    "objective",
+    "compiling",
+    "programs",
+    "optimise",
+    "solvers",
+    "starts",
+    "weights",
+    "formats",
+    "images",
+)
 with install_import_hook([f"jaxstyle.{module}" for module in MODULES], "beartype.beartype"):
     import importlib
 

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from tiny import OBJECTIVE, compilations, network, picture
 
-from jaxstyle import checks, optimise
+from jaxstyle import checks, optimise, programs
 from jaxstyle.errors import InputError
 from jaxstyle.objective import LossTerms, Objective, Weights, loss_terms, make_targets
-from jaxstyle.optimise import DivergedError, Problem, make_runner
+from jaxstyle.optimise import DivergedError
+from jaxstyle.programs import Problem, make_runner, program_of, rate_of
 from jaxstyle.solvers import Adam, Info, Lbfgs, OptaxLbfgs
 from jaxstyle.starts import cover, resize, scale_sizes, starting_image
 
@@ -197,7 +198,7 @@ def test_looking_more_often_changes_nothing(solver):
     assert [state.step for state in seen] == [1, 2, 3, 4, 5, 6]
     usual = []
     transfer(solver=solver, steps=12, on_progress=usual.append)
-    assert [state.step for state in usual] == [optimise.CPU_CHUNK, 12]
+    assert [state.step for state in usual] == [programs.CPU_CHUNK, 12]
 
 
 def test_what_a_callback_raises_ends_the_transfer():
@@ -289,7 +290,7 @@ def test_the_loss_is_traced_once_whatever_the_weights_and_however_often_it_is_ev
         traces.append(1)
         return loss_terms(*arguments, **options)
 
-    monkeypatch.setattr(optimise, "loss_terms", counting)
+    monkeypatch.setattr(programs, "loss_terms", counting)
     # Of this test and solver only, so that nothing is compiled yet.
     objective = Objective(("relu3_1",), ("relu1_1", f"relu{3 + SOLVERS.index(solver)}_1"))
     for style in (10.0, 20, np.float32(30)):
@@ -302,9 +303,10 @@ def test_the_path_of_accelerators_gives_the_result_of_the_path_of_the_cpu(solver
     targets = jax.jit(lambda: make_targets(NET, CONTENT, [STYLE], objective=OBJECTIVE))()
     weights = jax.tree.map(jnp.float32, WEIGHTS)
     problem = Problem(NET, targets, weights)
-    runner = make_runner(problem, CONTENT, OBJECTIVE, solver, 0.5)
+    program = program_of(OBJECTIVE, solver, 0.5)
+    runner = make_runner(problem, CONTENT, rate_of(solver), program)
     run, info = runner.advance(runner.first, 5)
-    scanned, infos = optimise._compiled_chunk(problem, runner.first, OBJECTIVE, solver, 0.5, 5)
+    scanned, infos = programs.jitted_chunk(problem, runner.first, program=program, count=5)
     np.testing.assert_allclose(scanned.image, run.image, atol=2e-3)
     np.testing.assert_allclose(scanned.mean, run.mean, atol=2e-3)
     assert scanned.taken == run.taken == 5
@@ -314,24 +316,17 @@ def test_the_path_of_accelerators_gives_the_result_of_the_path_of_the_cpu(solver
 
 
 def test_on_an_accelerator_a_chunk_is_one_program(monkeypatch):
-    class Device:
-        platform = "tpu"
-
-    class Leaf:
-        def devices(self):
-            return {Device()}
-
     seen = []
     expected = transfer(steps=8)
     with monkeypatch.context() as patch:
-        patch.setattr(optimise.jax.tree, "leaves", lambda tree: [Leaf()])
-        patch.setattr(optimise, "_jitted_step", None)  # the CPU's step must not be used
+        patch.setattr(programs, "runs_on_cpu", lambda network: False)
+        patch.setattr(programs, "jitted_step", None)  # the CPU's step must not be used
         result = transfer(steps=8, on_progress=seen.append, report_every=4)
     np.testing.assert_allclose(result.image, expected.image, atol=1e-3)
     same_terms(result.losses, expected.losses)
     same_terms(result.final, expected.final)
     assert [state.step for state in seen] == [4, 8] and result.evaluations == 8
-    assert optimise.ACCELERATOR_CHUNK >= 25
+    assert programs.ACCELERATOR_CHUNK >= 25
 
 
 # ------------------------------------------------------------------------------------------------------- bad input

@@ -12,7 +12,20 @@ import pytest
 import jaxstyle
 
 ROOT = Path(jaxstyle.__file__).parent
-PURE = ("types", "errors", "defaults", "networks", "losses", "objective", "solvers", "starts", "checks", "optimise")
+PURE = (
+    "types",
+    "errors",
+    "defaults",
+    "networks",
+    "losses",
+    "objective",
+    "solvers",
+    "starts",
+    "checks",
+    "compiling",
+    "programs",
+    "optimise",
+)
 OUTSIDE = ("allocator", "images", "formats", "downloads", "weights", "commands", "cli")
 ORDER = PURE + OUTSIDE  # a file imports from those before it; a folder's files from one another too
 # The demo is a call of the command line, and takes its settings from the same parser.

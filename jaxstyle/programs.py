@@ -1,0 +1,319 @@
+"""What is compiled: the preparation of a scale, a step, an evaluation; and how, which depends on the device.
+
+The same functions serve one picture and lanes of them: what has lanes is mapped over by `jax.vmap`, what is shared is
+computed once.
+"""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from jaxstyle import defaults
+from jaxstyle.compiling import compiled
+from jaxstyle.networks import Network
+from jaxstyle.objective import (
+    LossTerms,
+    Number,
+    Objective,
+    Targets,
+    Weights,
+    content_targets,
+    loss_terms,
+    mix_statistics,
+    style_statistics,
+)
+from jaxstyle.solvers import Adam, Info, Solver, ValueAndGrad
+from jaxstyle.starts import MIN_SIDE, resize, starting_image
+from jaxstyle.types import Image, Key, Picture, Scalar
+
+CPU_CHUNK = 10  # steps between two looks at the result
+ACCELERATOR_CHUNK = 25  # at most so many are compiled as one program
+
+
+class Inputs(NamedTuple):
+    """All that a transfer is given as arrays. Any of it may have a leading axis, of lanes.
+
+    A second one, of 0 for what has that axis and None for what all lanes share, says which: the axes of `jax.vmap`.
+    """
+
+    content: Any
+    styles: Any
+    weights: Any
+    start: Any
+    key: Any
+    rate: Any
+
+
+SHARED = Inputs(None, None, Weights(None, None, None), None, None, None)  # type: ignore[arg-type]
+
+
+class Program(NamedTuple):
+    """What a compiled step depends on, all of it static.
+
+    Attributes:
+      objective: layers and formulae.
+      solver: without its rate, which is a number like the weights.
+      decay: of the running mean.
+      axes: of the inputs; None for a single picture.
+    """
+
+    objective: Objective
+    solver: Solver
+    decay: float
+    axes: Inputs | None = None
+
+
+class Problem(NamedTuple):
+    """All arrays that the loss of an image depends on."""
+
+    network: Network
+    targets: Targets
+    weights: Weights
+
+
+class Run(NamedTuple):
+    """What a step hands to the next: the image, the solver's state, the running mean of the images."""
+
+    image: Any
+    state: Any
+    mean: Any
+    taken: Array
+
+
+def program_of(objective: Objective, solver: Solver, average: float, *, axes: Inputs | None = None) -> Program:
+    """The static part of the settings: a new learning rate must not compile anything."""
+    if isinstance(solver, Adam):
+        solver = dataclasses.replace(solver, rate=defaults.ADAM_RATE)
+    return Program(objective, solver, average, axes)
+
+
+def rate_of(solver: Solver) -> Array | None:
+    """Adam's learning rate, or rates; other solvers have none."""
+    return jnp.asarray(solver.rate, jnp.float32) if isinstance(solver, Adam) else None
+
+
+def mapped(function: Callable[..., Any], *axes: Any) -> Callable[..., Any]:
+    """The function over lanes, or itself, when no argument has them."""
+    return jax.vmap(function, in_axes=axes) if jax.tree.leaves(axes) else function
+
+
+def _problem_axes(axes: Inputs) -> Problem:
+    """The axes of a problem made from such inputs."""
+    style = 0 if jax.tree.leaves((axes.styles, axes.weights.mix)) else None
+    return Problem(None, Targets(axes.content, style), axes.weights._replace(mix=None))  # type: ignore[arg-type]
+
+
+def _value_and_grad(problem: Problem, objective: Objective) -> ValueAndGrad:
+    def loss(image: Image) -> tuple[Scalar, LossTerms]:
+        terms = loss_terms(image, *problem, objective=objective)
+        return terms.total, terms
+
+    return jax.value_and_grad(loss, has_aux=True)
+
+
+def _advance(value_and_grad: ValueAndGrad, run: Run, program: Program) -> tuple[Run, Info]:
+    """One step of the solver, and of the running mean."""
+    image, state, info = program.solver.step(value_and_grad, run.image, run.state)
+    mean = program.decay * run.mean + (1 - program.decay) * image if program.decay else image
+    return Run(image, state, mean, run.taken + 1), info
+
+
+def _advance_or_stay(problem: Problem, run: Run, program: Program) -> tuple[Run, Info]:
+    """The same for a lane, which keeps its last good image when it diverges; its losses are NaN from there on."""
+    new, info = _advance(_value_and_grad(problem, program.objective), run, program)
+    good = jnp.isfinite(info.terms.total) & jnp.isfinite(new.image).all()
+    image, mean = (jnp.where(good, x, old) for x, old in ((new.image, run.image), (new.mean, run.mean)))
+    terms = jax.tree.map(lambda x: jnp.where(good, x, jnp.nan), info.terms)
+    return new._replace(image=image, mean=mean), info._replace(terms=terms)
+
+
+def one_step(problem: Problem, run: Run, program: Program) -> tuple[Run, Info]:
+    """One step, of one picture or of all lanes."""
+    if program.axes is None:
+        return _advance(_value_and_grad(problem, program.objective), run, program)
+    advance = functools.partial(_advance_or_stay, program=program)
+    return jax.vmap(advance, in_axes=(_problem_axes(program.axes), 0))(problem, run)
+
+
+def evaluate(problem: Problem, image: Array, program: Program) -> Any:
+    """((total, terms), gradient) of one image, or of all lanes'."""
+
+    def one(problem: Problem, image: Image) -> Any:
+        return _value_and_grad(problem, program.objective)(image)
+
+    lanes = () if program.axes is None else (_problem_axes(program.axes), 0)
+    return mapped(one, *lanes)(problem, image)
+
+
+def first_run(problem: Problem, image: Array, rate: Number | None, program: Program) -> Run:
+    """The run before its first step."""
+
+    def first(problem: Problem, image: Image, rate: Number | None) -> Run:
+        solver = program.solver if rate is None else dataclasses.replace(program.solver, rate=rate)  # type: ignore[type-var]
+        state = solver.init(_value_and_grad(problem, program.objective), image)
+        return Run(image, state, jnp.zeros_like(image), jnp.zeros((), jnp.int32))
+
+    lanes = () if program.axes is None else (_problem_axes(program.axes), 0, program.axes.rate)
+    return mapped(first, *lanes)(problem, image, rate)
+
+
+@compiled("program")
+def jitted_step(problem: Problem, run: Run, *, program: Program) -> tuple[Run, Info]:
+    """`one_step`, compiled: what runs on CPU."""
+    return one_step(problem, run, program)
+
+
+@compiled("program", "count")
+def jitted_chunk(problem: Problem, run: Run, *, program: Program, count: int) -> tuple[Run, Info]:
+    """`count` steps in a compiled loop: what runs on accelerators."""
+    return jax.lax.scan(lambda run, _: one_step(problem, run, program), run, length=count)
+
+
+@compiled("program")
+def jitted_evaluate(problem: Problem, image: Array, *, program: Program) -> Any:
+    """`evaluate`, compiled."""
+    return evaluate(problem, image, program)
+
+
+@compiled("program")
+def jitted_first(problem: Problem, image: Array, rate: Number | None, *, program: Program) -> Run:
+    """`first_run`, compiled."""
+    return first_run(problem, image, rate, program)
+
+
+class Scale(NamedTuple):
+    """One of the sizes from coarse to fine: its own (height, width), the last one's long side, how to begin."""
+
+    size: tuple[int, int]
+    full: int
+    init: str | None
+    lanes: int | None
+
+
+@compiled("program", "scale")
+def prepare(
+    network: Network, inputs: Inputs, before: Array | None, *, program: Program, scale: Scale
+) -> tuple[Targets, Array]:
+    """The targets of a scale, and the image to begin with: that of the scale before enlarged, or a start."""
+    axes, objective = program.axes or SHARED, program.objective
+    ratio = max(scale.size) / scale.full
+    content = mapped(lambda x: _sized(x, scale.size), axes.content)(inputs.content)
+    styles = mapped(lambda xs: [_scaled(x, ratio) for x in xs], axes.styles)(inputs.styles)
+    kept = mapped(lambda x: content_targets(network, x, objective), axes.content)(content)
+    statistics = mapped(lambda xs: [style_statistics(network, x, objective) for x in xs], axes.styles)(styles)
+    wanted = mapped(mix_statistics, axes.styles, axes.weights.mix)(statistics, inputs.weights.mix)
+    if before is None:
+
+        def begin(key: Key, start: Picture | None, content: Picture, styles: Sequence[Picture]) -> Image:
+            return starting_image(key, scale.init if start is None else start, content, styles, scale.size)  # type: ignore[arg-type]
+
+        starts = (axes.key, axes.start, axes.content, axes.styles)
+        image = mapped(begin, *starts)(inputs.key, inputs.start, inputs.content, inputs.styles)
+        if scale.lanes and not jax.tree.leaves(starts):
+            image = jnp.broadcast_to(image[None], (scale.lanes, *image.shape))
+    else:
+        image = mapped(lambda x: _sized(x, scale.size), *(() if scale.lanes is None else (0,)))(before)
+    return Targets(kept, wanted), image
+
+
+def _sized(image: Picture, size: tuple[int, int]) -> Image:
+    return jnp.asarray(image) if image.shape[:2] == size else resize(image, *size)
+
+
+def _scaled(style: Picture, ratio: float) -> Image:
+    h, w = (max(MIN_SIDE, round(side * ratio)) for side in style.shape[:2])
+    return _sized(style, (h, w))
+
+
+class Runner(NamedTuple):
+    """A problem made ready to run on its device.
+
+    Attributes:
+      first: the run before its first step.
+      advance: (run, steps) -> (run, infos with a leading axis of steps).
+      terms: image -> its loss terms.
+    """
+
+    first: Run
+    advance: Callable[[Run, int], tuple[Run, Info]]
+    terms: Callable[[Array], LossTerms]
+
+
+def runs_on_cpu(network: Network) -> bool:
+    """Whether the network's weights lie on a CPU."""
+    leaf = jax.tree.leaves(network.params)[0]
+    known = isinstance(leaf, jax.Array) and not isinstance(leaf, jax.core.Tracer)
+    return (next(iter(leaf.devices())).platform if known else jax.default_backend()) == "cpu"
+
+
+def make_runner(problem: Problem, image: Array, rate: Number | None, program: Program) -> Runner:
+    """Chooses how steps are compiled: the one place where the device decides.
+
+    On accelerators a chunk is one compiled `scan`. XLA's CPU convolutions are several times slower inside any loop
+    (jax issue 12868), so there each step is a program of its own; and of a solver with a loop inside the step only
+    the loss is compiled, its line search runs in Python.
+    """
+
+    def unrolled(step: Callable[[Run], tuple[Run, Info]]) -> Callable[[Run, int], tuple[Run, Info]]:
+        def advance(run: Run, count: int) -> tuple[Run, Info]:
+            infos = []
+            for _ in range(count):
+                run, info = step(run)
+                infos.append(info)
+            return run, jax.tree.map(lambda *xs: np.stack(xs), *jax.device_get(infos))
+
+        return advance
+
+    evaluated = functools.partial(jitted_evaluate, problem, program=program)
+    if not runs_on_cpu(problem.network):
+
+        def chunk(run: Run, count: int) -> tuple[Run, Info]:
+            return jitted_chunk(problem, run, program=program, count=count)
+
+        first = jitted_first(problem, image, rate, program=program)
+        return Runner(first, chunk, lambda image: evaluated(image)[0][1])
+
+    if program.solver.has_inner_loop:
+        state = program.solver.init(evaluated, image)
+        start = Run(image, state, jnp.zeros_like(image), jnp.zeros((), jnp.int32))
+        return Runner(start, unrolled(lambda run: _advance(evaluated, run, program)), lambda x: evaluated(x)[0][1])
+
+    def step(run: Run) -> tuple[Run, Info]:
+        return jitted_step(problem, run, program=program)
+
+    first = jitted_first(problem, image, rate, program=program)
+    # The terms of an image are those at which a step from it begins: no second program needs compiling.
+    return Runner(first, unrolled(step), lambda image: step(first._replace(image=image))[1].terms)
+
+
+def compile_ahead(
+    network: Network, inputs: Inputs, before: tuple[int, int], scale: Scale, program: Program, count: int
+) -> None:
+    """Compiles what `paint` will run at a scale that comes after one of size `before`."""
+    lanes = () if scale.lanes is None else (scale.lanes,)
+    image = jax.ShapeDtypeStruct((*lanes, *before, 3), jnp.float32)
+    prepare.ahead(network, inputs, image, program=program, scale=scale)
+    targets, image = prepare.shapes(network, inputs, image, program=program, scale=scale)
+    problem = Problem(network, targets, inputs.weights._replace(mix=None))
+    if runs_on_cpu(network) and program.solver.has_inner_loop:
+        jitted_evaluate.ahead(problem, image, program=program)
+        return
+    first = jitted_first.shapes(problem, image, inputs.rate, program=program)
+    if runs_on_cpu(network):
+        jitted_step.ahead(problem, first, program=program)
+    else:
+        jitted_chunk.ahead(problem, first, program=program, count=count)
+
+
+def chunk_length(network: Network, steps: int) -> int:
+    """How many steps to take between two looks."""
+    if runs_on_cpu(network):
+        return CPU_CHUNK
+    return math.ceil(steps / math.ceil(steps / ACCELERATOR_CHUNK))  # all of one length: a single program
