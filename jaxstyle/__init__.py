@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from jaxstyle.objective import PRESETS, LossTerms, Objective, Targets, Weights, loss_terms, make_targets
     from jaxstyle.optimise import DivergedError, Progress, Result, transfer
     from jaxstyle.solvers import Adam, Lbfgs, OptaxLbfgs
+    from jaxstyle.sweeps import sweep
     from jaxstyle.weights import load_network
 
 _HOMES = {
@@ -26,6 +27,7 @@ _HOMES = {
     "objective": ("PRESETS", "LossTerms", "Objective", "Targets", "Weights", "loss_terms", "make_targets"),
     "solvers": ("Adam", "Lbfgs", "OptaxLbfgs"),
     "optimise": ("DivergedError", "Progress", "Result", "transfer"),
+    "sweeps": ("sweep",),
     "weights": ("load_network",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -53,6 +55,7 @@ __all__ = [  # noqa: RUF022 - in the order of the modules
     "Progress",
     "Result",
     "transfer",
+    "sweep",
     "load_network",
 ]
 

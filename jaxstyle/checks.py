@@ -1,7 +1,7 @@
 """Checks of what a caller hands over, made before anything is compiled. Each failure is one plain line."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -14,13 +14,19 @@ from jaxstyle.objective import Objective, Weights
 from jaxstyle.starts import MIN_SIDE
 
 
-def check_image(image: Any, name: str) -> None:
-    """An image is a finite float array (h, w, 3) with values in [0, 1] and at least 16 pixels a side."""
+def check_image(image: Any, name: str, *, lanes: bool = False) -> None:
+    """An image is a finite float array (h, w, 3) with values in [0, 1] and at least 16 pixels a side.
+
+    With `lanes` it may have axes in front. Of a traced one only the shape is known.
+    """
     shape = tuple(np.shape(image))
-    if len(shape) != 3 or shape[2] != 3:
+    if len(shape) < 3 or shape[-1] != 3 or (len(shape) > 3 and not lanes):
         raise InputError(f"{name} has shape {shape}; an image is (height, width, 3)")
-    if min(shape[:2]) < MIN_SIDE:
-        raise InputError(f"{name} is {shape[1]} x {shape[0]} pixels; at least {MIN_SIDE} a side are needed")
+    height, width = shape[-3:-1]
+    if min(height, width) < MIN_SIDE:
+        raise InputError(f"{name} is {width} x {height} pixels; at least {MIN_SIDE} a side are needed")
+    if isinstance(image, jax.core.Tracer):
+        return
     values = np.asarray(image)
     if not np.issubdtype(values.dtype, np.floating):
         raise InputError(f"{name} holds {values.dtype}; an image is float32 in [0, 1] (divide 8-bit values by 255)")
@@ -80,17 +86,19 @@ def check_transfer(
     init: Any,
     min_size: int | None,
     average: float,
+    *,
+    lanes: bool = False,
 ) -> None:
-    """Everything that `transfer` takes."""
-    check_image(content, "the content")
+    """Everything that `transfer` takes; with `lanes`, `sweep`."""
+    check_image(content, "the content", lanes=lanes)
     if not styles:
         raise InputError("no style picture was given; at least one is needed")
     for i, style in enumerate(styles, 1):
-        check_image(style, "the style" if len(styles) == 1 else f"style {i}")
+        check_image(style, "the style" if len(styles) == 1 else f"style {i}", lanes=lanes)
     check_layers(network, objective)
     check_weights(weights, objective, len(styles))
     check_whole(steps, "steps", 1)
-    long_side = max(np.shape(content)[:2])
+    long_side = max(np.shape(content)[-3:-1])
     if min_size is not None:
         check_whole(min_size, "min_size", MIN_SIDE)
         if min_size > long_side:
@@ -101,4 +109,19 @@ def check_transfer(
         if init not in STARTS:
             raise InputError(f"init is {init!r}; it is one of {', '.join(STARTS)}, or an image{nearest(init, STARTS)}")
     else:
-        check_image(init, "the starting image")
+        check_image(init, "the starting image", lanes=lanes)
+
+
+def check_axes(axes: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
+    """The shape that these leading axes, by what has them, broadcast to as NumPy does."""
+    try:
+        shape = np.broadcast_shapes(*axes.values())
+    except ValueError as error:
+        given = ", ".join(f"{axes} of {name}" for name, axes in axes.items() if axes)
+        raise InputError(
+            f"the leading axes do not fit one another: {given}; they are broadcast as NumPy does"
+        ) from error
+    if 0 in shape:
+        empty = next(name for name, axes in axes.items() if 0 in axes)
+        raise InputError(f"{empty} has an axis without values, {shape}; each needs at least one")
+    return shape

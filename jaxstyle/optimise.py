@@ -127,7 +127,7 @@ def _current(run: Run, decay: float) -> Array:
     """The image to show: the mean of the iterates, corrected for its start at zero, or the last of them."""
     if not decay:
         return jnp.clip(run.image, 0.0, 1.0)
-    taken = run.taken.reshape(-1, *[1] * (run.mean.ndim - 1)) if run.taken.ndim else run.taken
+    taken = run.taken.astype(run.mean.dtype).reshape(run.taken.shape + (1,) * (run.mean.ndim - run.taken.ndim))
     return jnp.clip(run.mean / (1 - decay**taken), 0.0, 1.0)
 
 
@@ -158,9 +158,9 @@ def paint(
     ]
     image: Any = None
     infos: list[Info] = []
-    with rehearsal(jobs) as ahead:
+    with rehearsal(jobs if program.sharding is None else []) as ahead:
         for number, scale in enumerate(plans, 1):
-            if number > 1:
+            if number > 1 and ahead:
                 ahead[number - 2].exception()  # waits; what went wrong there comes up again here
             targets, image = prepare(network, inputs, image, program=program, scale=scale)
             problem = Problem(network, targets, inputs.weights._replace(mix=None))
@@ -249,7 +249,7 @@ def transfer(
     check_whole(1 if report_every is None else report_every, "report_every", 1)
     inputs = Inputs(
         content=jnp.asarray(content, jnp.float32),
-        styles=[jnp.asarray(style, jnp.float32) for style in styles],
+        styles=tuple(jnp.asarray(style, jnp.float32) for style in styles),
         weights=jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), weights),
         start=None if isinstance(init, str) else jnp.asarray(init, jnp.float32),
         key=jax.random.key(0) if key is None else key,

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding
 from jaxtyping import Array
 
 from jaxstyle import defaults
@@ -62,12 +63,18 @@ class Program(NamedTuple):
       solver: without its rate, which is a number like the weights.
       decay: of the running mean.
       axes: of the inputs; None for a single picture.
+      sharding: of lanes over devices; None for a single one.
     """
 
     objective: Objective
     solver: Solver
     decay: float
     axes: Inputs | None = None
+    sharding: NamedSharding | None = None
+
+    def spread(self, tree: Any) -> Any:
+        """Arrays with lanes in front, laid out over the devices."""
+        return tree if self.sharding is None else jax.lax.with_sharding_constraint(tree, self.sharding)
 
 
 class Problem(NamedTuple):
@@ -139,7 +146,8 @@ def one_step(problem: Problem, run: Run, program: Program) -> tuple[Run, Info]:
     if program.axes is None:
         return _advance(_value_and_grad(problem, program.objective), run, program)
     advance = functools.partial(_advance_or_stay, program=program)
-    return jax.vmap(advance, in_axes=(_problem_axes(program.axes), 0))(problem, run)
+    run, info = jax.vmap(advance, in_axes=(_problem_axes(program.axes), 0))(problem, run)
+    return program.spread(run), info
 
 
 def evaluate(problem: Problem, image: Array, program: Program) -> Any:
@@ -161,7 +169,7 @@ def first_run(problem: Problem, image: Array, rate: Number | None, program: Prog
         return Run(image, state, jnp.zeros_like(image), jnp.zeros((), jnp.int32))
 
     lanes = () if program.axes is None else (_problem_axes(program.axes), 0, program.axes.rate)
-    return mapped(first, *lanes)(problem, image, rate)
+    return program.spread(mapped(first, *lanes)(problem, image, rate))
 
 
 @compiled("program")
@@ -220,7 +228,7 @@ def prepare(
             image = jnp.broadcast_to(image[None], (scale.lanes, *image.shape))
     else:
         image = mapped(lambda x: _sized(x, scale.size), *(() if scale.lanes is None else (0,)))(before)
-    return Targets(kept, wanted), image
+    return Targets(kept, wanted), program.spread(image)
 
 
 def _sized(image: Picture, size: tuple[int, int]) -> Image:
@@ -294,22 +302,39 @@ def make_runner(problem: Problem, image: Array, rate: Number | None, program: Pr
 
 
 def compile_ahead(
-    network: Network, inputs: Inputs, before: tuple[int, int], scale: Scale, program: Program, count: int
-) -> None:
-    """Compiles what `paint` will run at a scale that comes after one of size `before`."""
+    network: Network, inputs: Inputs, before: tuple[int, int] | None, scale: Scale, program: Program, count: int
+) -> Any:
+    """Compiles what `paint` will run at a scale after one of size `before`, if any; returns the step's program."""
+    leaves, tree = jax.tree.flatten((network, inputs))
+    shapes = tuple(
+        jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding if getattr(x, "committed", False) else None)
+        for x in leaves
+    )
+    return _compile_for(shapes, tree, before, scale, program, count, runs_on_cpu(network))
+
+
+@functools.lru_cache(64)  # a second transfer of the same size need not even trace
+def _compile_for(
+    shapes: tuple[Any, ...],
+    tree: Any,
+    before: tuple[int, int] | None,
+    scale: Scale,
+    program: Program,
+    count: int,
+    cpu: bool,
+) -> Any:
+    network, inputs = jax.tree.unflatten(tree, shapes)
     lanes = () if scale.lanes is None else (scale.lanes,)
-    image = jax.ShapeDtypeStruct((*lanes, *before, 3), jnp.float32)
-    prepare.ahead(network, inputs, image, program=program, scale=scale)
-    targets, image = prepare.shapes(network, inputs, image, program=program, scale=scale)
+    start = before and jax.ShapeDtypeStruct((*lanes, *before, 3), jnp.float32)
+    prepare.ahead(network, inputs, start, program=program, scale=scale)
+    targets, image = prepare.shapes(network, inputs, start, program=program, scale=scale)
     problem = Problem(network, targets, inputs.weights._replace(mix=None))
-    if runs_on_cpu(network) and program.solver.has_inner_loop:
-        jitted_evaluate.ahead(problem, image, program=program)
-        return
+    if cpu and program.solver.has_inner_loop:
+        return jitted_evaluate.ahead(problem, image, program=program)
     first = jitted_first.shapes(problem, image, inputs.rate, program=program)
-    if runs_on_cpu(network):
-        jitted_step.ahead(problem, first, program=program)
-    else:
-        jitted_chunk.ahead(problem, first, program=program, count=count)
+    if cpu:
+        return jitted_step.ahead(problem, first, program=program)
+    return jitted_chunk.ahead(problem, first, program=program, count=count)
 
 
 def chunk_length(network: Network, steps: int) -> int:

@@ -14,6 +14,7 @@ MODULES = (
     "compiling",
     "programs",
     "optimise",
+    "sweeps",
     "solvers",
     "starts",
     "weights",

@@ -1,0 +1,358 @@
+"""Sweeps: many transfers as lanes of one program.
+
+Pure: arrays with leading axes in, images and losses with those axes out. What has no leading axis is shared by all
+lanes, and computed once.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from jaxstyle import defaults
+from jaxstyle.checks import check_axes, check_transfer, check_whole
+from jaxstyle.errors import InputError
+from jaxstyle.networks import Network
+from jaxstyle.objective import Objective, Weights
+from jaxstyle.optimise import DivergedError, Progress, Result, paint
+from jaxstyle.programs import Inputs, Program, Scale, chunk_length, compile_ahead, program_of, rate_of, runs_on_cpu
+from jaxstyle.solvers import Adam, Solver
+from jaxstyle.starts import MIN_SIDE, Start, resize, scale_sizes
+from jaxstyle.types import Key, Pictures
+
+CPU_PIXELS = 50_000  # of all lanes of one program on a CPU: with more, their features no longer fit its caches
+
+
+class Batch(NamedTuple):
+    """Lanes that ran side by side: their places among all, flattened, and what they ended with, lanes first."""
+
+    lanes: np.ndarray
+    result: Result
+
+
+def sweep(
+    content: Pictures,
+    styles: Pictures | Sequence[Pictures],
+    *,
+    network: Network,
+    weights: Weights | None = None,
+    objective: Objective | None = None,
+    solver: Solver | None = None,
+    steps: int = defaults.STEPS,
+    init: Start | Pictures = "content",
+    min_size: int | None = None,
+    average: float = 0.0,
+    key: Key | None = None,
+    lanes: int | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Result:
+    """Many transfers, one for each place along the leading axes of its arguments.
+
+    Any leaf of `weights`, the rate of `Adam`, `key`, and pictures (content, styles, a start) may have axes in front of
+    its own; they are broadcast together as NumPy does, and those of the result are theirs. Each lane is the `transfer`
+    with its settings. Pure, and under `jax.jit` too: there each scale is one loop, without batches. New values never
+    recompile.
+
+    On a CPU lanes share a program while their pixels fit the caches (a few lanes at 128 pixels), and L-BFGS runs them
+    one by one, since XLA's convolutions are several times slower in compiled loops. With several devices, lanes are
+    spread over all of them.
+
+    A lane whose loss is no longer finite keeps its last good image; its losses are NaN from there on.
+
+    Args:
+      content: (..., h, w, 3).
+      styles: a picture (..., h, w, 3), or a sequence of them, mixed in each lane by `weights.mix`.
+      network: from `load_network`.
+      weights: leaves (...), `layers` (..., n) and `mix` (..., k).
+      objective: layers and formulae.
+      solver: `Adam`, `Lbfgs` or `OptaxLbfgs`; Adam's rate may be (...).
+      steps: at each scale.
+      init: "content", "noise", "style", "blur", or pictures (..., h, w, 3).
+      min_size: see `transfer`.
+      average: see `transfer`.
+      key: keys (...), for starts from noise.
+      lanes: how many run side by side; None for as many as fit.
+      on_progress: called after each chunk of steps with a `Progress` whose arrays have the batch's lanes in front.
+
+    Returns:
+      image (..., h, w, 3), losses (..., steps), final (...), evaluations (...).
+
+    Raises:
+      InputError: axes that do not broadcast; else as `transfer`.
+    """
+    plan = Plan.of(
+        content,
+        styles,
+        network=network,
+        weights=weights,
+        objective=objective,
+        solver=solver,
+        steps=steps,
+        init=init,
+        min_size=min_size,
+        average=average,
+        key=key,
+    )
+    if any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves((network, plan.inputs))):
+        whole = plan.traced()
+    else:
+        batches = [batch.result for batch in plan.batches(lanes=lanes, on_progress=on_progress)]
+        whole = jax.tree.map(lambda *xs: jnp.concatenate(xs), *batches)
+    return jax.tree.map(lambda x: x.reshape(*plan.shape, *x.shape[1:]), whole)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A sweep made ready: what varies has one leading axis, of `count` lanes, and `shape` is what it stood for."""
+
+    network: Network
+    inputs: Inputs
+    axes: Inputs
+    program: Program
+    shape: tuple[int, ...]
+    sizes: Sequence[tuple[int, int]]
+    steps: int
+    init: str | None
+
+    @property
+    def count(self) -> int:
+        """How many lanes there are."""
+        return math.prod(self.shape)
+
+    @classmethod
+    def of(
+        cls,
+        content: Pictures,
+        styles: Pictures | Sequence[Pictures],
+        *,
+        network: Network,
+        weights: Weights | None,
+        objective: Objective | None,
+        solver: Solver | None,
+        steps: int,
+        init: Start | Pictures,
+        min_size: int | None,
+        average: float,
+        key: Key | None,
+    ) -> "Plan":
+        """Checks the arguments of `sweep`, and gives what varies one axis in front."""
+        weights, objective, solver = weights or Weights(), objective or Objective(), solver or Adam()
+        pictures = (styles,) if isinstance(styles, np.ndarray | jax.Array) else tuple(styles)
+        check_transfer(content, pictures, network, weights, objective, steps, init, min_size, average, lanes=True)
+        inputs = Inputs(
+            content=jnp.asarray(content, jnp.float32),
+            styles=tuple(jnp.asarray(style, jnp.float32) for style in pictures),
+            weights=jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), weights),
+            start=None if isinstance(init, str) else jnp.asarray(init, jnp.float32),
+            key=_typed(jax.random.key(0) if key is None else key),
+            rate=rate_of(solver),
+        )
+        shape = check_axes(_leading_axes(inputs))
+        inputs, axes = _with_one_axis(inputs, shape)
+        program = program_of(objective, solver, average, axes=axes)
+        sizes = scale_sizes(*inputs.content.shape[-3:-1], min_size=min_size)
+        return cls(network, inputs, axes, program, shape, sizes, steps, init if isinstance(init, str) else None)
+
+    def batches(
+        self,
+        *,
+        lanes: int | None = None,
+        chosen: Sequence[int] | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> Iterator[Batch]:
+        """Runs the lanes, or those `chosen`, `lanes` at a time (None: `lanes_at_once`), each batch when asked for."""
+        check_whole(1 if lanes is None else lanes, "lanes", 1)
+        chosen = range(self.count) if chosen is None else chosen
+        if self._one_by_one:
+            for lane in chosen:
+                yield Batch(np.array([lane]), self._alone(lane, on_progress))
+            return
+        devices = len(self._devices)
+        width = min(self.lanes_at_once() if lanes is None else lanes, len(chosen))
+        width = math.ceil(width / devices) * devices
+        for start in range(0, len(chosen), width):
+            part = np.asarray(chosen[start : start + width])
+            padded = np.append(part, np.repeat(part[-1:], width - len(part)))  # of one width: a single program
+            result = self._side_by_side(padded, _first_lanes(on_progress, len(part)))
+            yield Batch(part, jax.tree.map(lambda x: x[: len(part)], result))  # noqa: B023 - used at once
+
+    def lanes_at_once(self, *, available: int | None = None) -> int:
+        """How many lanes to run side by side: as many as fit, and on a CPU no more than are fast.
+
+        Args:
+          available: bytes on each device; None for what the device says, if it does.
+
+        Raises:
+          InputError: not even one lane on each device fits.
+        """
+        devices, (height, width) = len(self._devices), self.sizes[-1]
+        lanes = max(1, CPU_PIXELS // (height * width)) if runs_on_cpu(self.network) else self.count
+        lanes = 1 if self._one_by_one else math.ceil(min(lanes, self.count) / devices) * devices
+        available = _free_memory(self._devices[0]) if available is None else available
+        while available is not None and (needed := self.bytes_needed(lanes)) > available:
+            if lanes <= devices:
+                side = int(max(height, width) * math.sqrt(available / needed)) // 16 * 16
+                what = f"{width} x {height} pixels with {self.network.name} need some {needed / 1e9:.2g} GB"
+                least = f"; size {side} would fit" if side >= MIN_SIDE else ""
+                raise InputError(f"{what} of memory, and {available / 1e9:.2g} GB are free{least}")
+            lanes = max(1, int(lanes * available / needed) // devices) * devices
+        return lanes
+
+    def bytes_needed(self, lanes: int) -> int:
+        """Memory that each device needs for a step at the largest size, as the compiler counts it.
+
+        Args:
+          lanes: a multiple of the number of devices.
+        """
+        inputs, program = self._ready(np.zeros(0 if self._one_by_one else lanes, int))
+        scale = Scale(self.sizes[-1], max(self.sizes[-1]), self.init, None if self._one_by_one else lanes)
+        before = self.sizes[-2] if len(self.sizes) > 1 else None
+        count = chunk_length(self.network, self.steps)
+        memory = compile_ahead(self.network, inputs, before, scale, program, count).memory_analysis()
+        return memory.temp_size_in_bytes + memory.argument_size_in_bytes + memory.output_size_in_bytes
+
+    @property
+    def _one_by_one(self) -> bool:
+        """Line searches are loops around convolutions, which on a CPU must not be compiled."""
+        return self.program.solver.has_inner_loop and runs_on_cpu(self.network)
+
+    @property
+    def _devices(self) -> list[jax.Device]:
+        """Those of this process, of the kind that holds the network; a network put on one device stays there."""
+        leaf = jax.tree.leaves(self.network.params)[0]
+        if not isinstance(leaf, jax.Array) or not leaf.committed:
+            return jax.local_devices()
+        return sorted(leaf.devices(), key=lambda device: device.id)
+
+    def _ready(self, chosen: np.ndarray) -> tuple[Inputs, Program]:
+        """The inputs of these lanes, where they run, and the program for it; of none, those of a lane by itself."""
+        devices = self._devices
+        if not len(chosen):
+            return _pick(self.inputs, self.axes, 0), self.program._replace(axes=None)
+        inputs = _pick(self.inputs, self.axes, chosen)
+        if len(devices) == 1:
+            return inputs, self.program
+        mesh = Mesh(np.asarray(devices), ("lanes",))
+        split, whole = NamedSharding(mesh, PartitionSpec("lanes")), NamedSharding(mesh, PartitionSpec())
+        placed = _map_axes(lambda axis, x: jax.device_put(x, whole if axis is None else split), self.axes, inputs)
+        return placed, self.program._replace(sharding=split)
+
+    def _side_by_side(self, chosen: np.ndarray, on_progress: Callable[[Progress], None] | None) -> Result:
+        inputs, program = self._ready(chosen)
+        return self._paint(inputs, program, len(chosen), on_progress)
+
+    def _alone(self, lane: int, on_progress: Callable[[Progress], None] | None) -> Result:
+        """One lane through the programs of `transfer`, as a batch of one."""
+
+        def report(state: Progress) -> None:
+            if on_progress:
+                on_progress(
+                    state._replace(image=state.image[None], losses=jax.tree.map(lambda x: x[None], state.losses))
+                )
+
+        inputs, program = _pick(self.inputs, self.axes, lane), self.program._replace(axes=None)
+        try:
+            result = self._paint(inputs, program, None, report)
+        except DivergedError as error:
+            losses = jax.tree.map(lambda _: np.full(self.steps * len(self.sizes), np.nan), error.losses)
+            final = jax.tree.map(lambda x: x[0], losses)
+            result = Result(resize(error.image, *self.sizes[-1]), losses, final, len(error.losses.total))
+        return jax.tree.map(lambda x: jnp.asarray(x)[None], result)
+
+    def _paint(
+        self, inputs: Inputs, program: Program, lanes: int | None, on_progress: Callable[[Progress], None] | None = None
+    ) -> Result:
+        return paint(
+            self.network,
+            inputs,
+            program,
+            sizes=self.sizes,
+            steps=self.steps,
+            init=self.init,
+            lanes=lanes,
+            on_progress=on_progress,
+        )
+
+    def traced(self) -> Result:
+        """All lanes as one traced computation."""
+        return self._paint(self.inputs, self.program, self.count)
+
+
+def _first_lanes(on_progress: Callable[[Progress], None] | None, count: int) -> Callable[[Progress], None] | None:
+    """The callback, given the first lanes only: the others fill up the batch."""
+    if on_progress is None:
+        return None
+
+    def report(state: Progress) -> None:
+        on_progress(state._replace(image=state.image[:count], losses=jax.tree.map(lambda x: x[:count], state.losses)))
+
+    return report
+
+
+def _free_memory(device: jax.Device) -> int | None:
+    """Bytes that a device still has, where it says so; a tenth is left for what the compiler does not count."""
+    stats = device.memory_stats() or {}
+    if "bytes_limit" not in stats:
+        return None
+    return int(0.9 * (stats["bytes_limit"] - stats.get("bytes_in_use", 0)))
+
+
+# How many axes each input has of its own; what stands before them are lanes.
+OWN_AXES = Inputs(content=3, styles=3, weights=Weights(0, 0, 0, 1, 1), start=3, key=0, rate=0)  # type: ignore[arg-type]
+NAMES = Inputs(
+    content="the content",
+    styles="a style",
+    weights=Weights(*(f"the {name} weights" for name in Weights._fields)),  # type: ignore[arg-type]
+    start="the start",
+    key="the keys",
+    rate="the rates",
+)
+
+
+def _map_axes(function: Callable[..., Any], axes: Inputs, *trees: Any) -> Any:
+    """The function of each axis, None too, and of what stands there in the trees."""
+    return jax.tree.map(function, axes, *trees, is_leaf=lambda x: x is None)
+
+
+def _leading(x: Any, own: int) -> tuple[int, ...]:
+    """Axes in front of its own; of several arrays, all together."""
+    return np.broadcast_shapes(*(leaf.shape[: leaf.ndim - own] for leaf in jax.tree.leaves(x)))
+
+
+def _leading_axes(inputs: Inputs) -> dict[str, tuple[int, ...]]:
+    """By what has them."""
+    found: dict[str, tuple[int, ...]] = {}
+    jax.tree.map(lambda own, name, x: found.update({name: _leading(x, own)}), OWN_AXES, NAMES, inputs)
+    return found
+
+
+def _with_one_axis(inputs: Inputs, shape: tuple[int, ...]) -> tuple[Inputs, Inputs]:
+    """All leading axes broadcast and made one; and which inputs have it."""
+
+    def one(own: int, x: Any) -> Any:
+        if not _leading(x, own):
+            return x
+        return jax.tree.map(
+            lambda leaf: jnp.broadcast_to(leaf, (*shape, *leaf.shape[leaf.ndim - own :])).reshape(
+                -1, *leaf.shape[leaf.ndim - own :]
+            ),
+            x,
+        )
+
+    axes = jax.tree.map(lambda own, x: 0 if _leading(x, own) else None, OWN_AXES, inputs)
+    return jax.tree.map(one, OWN_AXES, inputs), axes
+
+
+def _pick(inputs: Inputs, axes: Inputs, chosen: Any) -> Inputs:
+    """The inputs of some lanes, or of one."""
+    return _map_axes(lambda axis, x: x if axis is None else jax.tree.map(lambda leaf: leaf[chosen], x), axes, inputs)
+
+
+def _typed(key: Key) -> Key:
+    """Keys of the old kind hold two numbers each; an axis of them is none of lanes."""
+    return key if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else jax.random.wrap_key_data(key)
