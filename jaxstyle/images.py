@@ -116,7 +116,7 @@ def save_image(
         on_white = pixels * cover + (1 - cover)
         pixels = on_white if kind == "JPEG" else np.concatenate([pixels, cover], axis=2)
     picture = Image.fromarray(np.rint(pixels * 255).astype(np.uint8))
-    plain = None if record is None else _plain(record)
+    plain = None if record is None else plain_values(record)
     if kind == "PNG":
         chunks = PngImagePlugin.PngInfo()
         chunks.add(b"sRGB", b"\0")  # the colour space, with rendering intent perceptual
@@ -129,7 +129,7 @@ def save_image(
     if plain is not None:
         text = json.dumps(plain, indent=2, allow_nan=False) + "\n"
         writers[target.with_suffix(".json")] = lambda file: file.write(text.encode("ascii"))
-    _write_files(writers)
+    write_files(writers)
 
 
 def read_record(path: StrPath) -> dict[str, Any]:
@@ -368,14 +368,14 @@ def _checked(name: str, values: ArrayLike, what: str, shape: tuple[int, ...]) ->
     return np.clip(array, 0, 1)
 
 
-def _plain(value: Any) -> Any:
+def plain_values(value: Any) -> Any:
     """`value` as strict JSON can hold it, so that no odd number or path in a record loses a picture."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain_values(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain_values(item) for item in value]
     if hasattr(value, "tolist"):  # NumPy's and JAX's arrays and numbers
-        return _plain(value.tolist())
+        return plain_values(value.tolist())
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value if value is None or isinstance(value, str | int) else str(value)
@@ -408,7 +408,7 @@ def _refusal(target: Path) -> str | None:
     return None
 
 
-def _write_files(writers: Mapping[Path, Callable[[BinaryIO], object]]) -> None:
+def write_files(writers: Mapping[Path, Callable[[BinaryIO], object]]) -> None:
     """Write every file under a temporary name in its own directory, and only then rename them all."""
     temporaries = {target: _temporary(target.parent) for target in writers}
     try:
