@@ -1,7 +1,8 @@
-"""Memory that is freed stays with the process: worth a seventh of every step on Linux CPUs.
+"""The memory of the machine: how much is free, and that what is freed stays with the process.
 
-XLA allocates a program's buffers afresh on each call. glibc hands blocks of that size back to the kernel when they are
-freed, which then fills them with zeros, page by page, at the next call.
+The latter is worth a seventh of every step on Linux CPUs. XLA allocates a program's buffers afresh on each call; glibc
+hands blocks of that size back to the kernel when they are freed, which then fills them with zeros, page by page, at the
+next call.
 """
 
 import ctypes
@@ -33,3 +34,13 @@ def release_freed_memory() -> None:
     """Hands back to the system what `keep_freed_memory` has kept: between two programs of different sizes."""
     if keep_freed_memory():
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def available_memory() -> int | None:
+    """Bytes of main memory that a program can still have; None where the system does not say."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            fields = dict(line.split(":", 1) for line in file)
+        return int(fields["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        return None

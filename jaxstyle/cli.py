@@ -11,19 +11,19 @@ import re
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from jaxstyle import __version__, defaults
 from jaxstyle.errors import InputError, nearest
+from jaxstyle.values import SIDES, fraction, names, number, numbers, positive, several, whole
 
 EXAMPLES = """examples:
   jaxstyle demo
   jaxstyle transfer photo.jpg painting.jpg -o out.png
+  jaxstyle sweep photo.jpg painting.jpg -o grid --style-weight 10 30 100 --tv-weight 1 10
   jaxstyle transfer photo.jpg painting.jpg -o out.png --network vgg19 --size 1024 --style-weight 30
 """
-SIDES = (16, 16_384)  # pixels, as `images` allows; repeated, since NumPy and Pillow are slow to import
-LARGEST = 1e12  # gradients of so large a weight still have squares that a float32 can hold
 
 
 class Parser(argparse.ArgumentParser):
@@ -54,42 +54,37 @@ class Parser(argparse.ArgumentParser):
         raise InputError(f"{message} ({self.prog} --help)")
 
 
-def whole(least: int, most: int) -> Callable[[str], int]:
-    """A type for argparse: a whole number from `least` to `most`."""
+class Axis(argparse.Action):
+    """Stores the values of a setting, ranges among them, and in which order settings were given."""
 
-    def parse(text: str) -> int:
-        if not re.fullmatch(r"[+-]?\d{1,18}", text) or not least <= int(text) <= most:
-            raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number from {least} to {most}")
-        return int(text)
-
-    return parse
-
-
-def number(text: str) -> float:
-    """A type for argparse: a number of 0 or above, of a size that can be computed with."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= LARGEST:
-        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a number from 0 to {LARGEST:g}")
-    return value
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        """One option with all its values."""
+        flat = [value for group in values for value in (group if isinstance(group, list) else [group])]
+        setattr(namespace, self.dest, flat)
+        namespace.axes = [*(dest for dest in namespace.axes if dest != self.dest), self.dest]
 
 
-def positive(text: str) -> float:
-    """A type for argparse: above 0."""
-    value = number(text)
-    if value == 0:
-        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a number above 0")
-    return value
+class Several:
+    """Stands in for an argument group, and makes every setting take several values."""
 
+    ONE_VALUE = ("--weights", "--quiet", "--from")
 
-def fraction(text: str) -> float:
-    """A type for argparse: at least 0 and below 1."""
-    value = number(text)
-    if value >= 1:
-        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a number of at least 0 and below 1")
-    return value
+    def __init__(self, group: Any) -> None:
+        self.group = group
+
+    def add_argument(self, name: str, **options: Any) -> None:
+        """The option of `transfer`, as an axis."""
+        if name == "--save-every":
+            return
+        if name not in self.ONE_VALUE:
+            kind: Any = options.get("type")
+            if options.get("nargs") == "+":  # a list for each value, with commas
+                options["type"] = numbers if kind is number else names
+                options["metavar"] = f"{options['metavar']},..."
+            elif kind in (number, positive, fraction) or hasattr(kind, "whole"):
+                options["type"] = several(kind)
+            options |= {"nargs": "+", "action": Axis}
+        self.group.add_argument(name, **options)
 
 
 def build_parser() -> Parser:
@@ -104,6 +99,7 @@ def build_parser() -> Parser:
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
     _add_transfer(commands.add_parser("transfer", help="paint CONTENT in the manner of STYLE"))
+    _add_sweep(commands.add_parser("sweep", help="paint every combination of some settings, small, to choose from"))
     demo = commands.add_parser("demo", help="paint the pictures that come with jaxstyle")
     demo.add_argument("-o", "--out", default="jaxstyle-demo", metavar="DIR", help="folder (default: %(default)s)")
     sides = whole(32, SIDES[1])  # the pictures are wider than high
@@ -117,12 +113,38 @@ def build_parser() -> Parser:
 
 
 def _add_transfer(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("content", metavar="CONTENT", help="the picture to paint")
-    parser.add_argument("styles", metavar="STYLE", nargs="+", help="the picture, or pictures, to paint like")
+    parser.add_argument("content", metavar="CONTENT", nargs="?", help="the picture to paint")
+    parser.add_argument("styles", metavar="STYLE", nargs="*", help="the picture, or pictures, to paint like")
     parser.add_argument("-o", "--out", metavar="OUT", help="result (default: CONTENT_STYLE.png, here)")
+    parser.add_argument(
+        "--from",
+        dest="source",
+        metavar="PNG",
+        help="begin with a result of jaxstyle and its settings; options given here replace them",
+    )
     _add_program(parser.add_argument_group("network and size"))
     _add_terms(parser.add_argument_group("what is minimised"))
     _add_solver(parser.add_argument_group("how"))
+
+
+def _add_sweep(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Runs every combination of the settings that are given several values, and writes the pictures, sheet.png, "
+        "report.html and sweep.json to DIR. Ranges: linear:0:1:5, log:1:1000:8, random:0:1:5, log-random:1:1000:8."
+    )
+    parser.add_argument("content", metavar="CONTENT", help="the picture to paint")
+    parser.add_argument("styles", metavar="STYLE", nargs="+", help="the picture, or pictures, to paint like")
+    parser.add_argument("-o", "--out", metavar="DIR", required=True, help="folder; of the same sweep, to go on with it")
+    parser.add_argument("--contents", nargs="+", metavar="FILE", help="further pictures to paint: an axis of the grid")
+    parser.add_argument("--each-style", action="store_true", help="each STYLE by itself, an axis, and not mixed")
+    parser.add_argument("--grid", metavar="FILE.toml", help="settings and their values: style_weight = [10, 30]")
+    parser.add_argument("--lanes", type=whole(1, 10_000), metavar="N", help="side by side (default: as many as fit)")
+    parser.add_argument("--distributed", action="store_true", help="share the work with other hosts (jax.distributed)")
+    parser.add_argument("--yes", action="store_true", help=f"run more than {defaults.MOST_CELLS} combinations")
+    _add_program(Several(parser.add_argument_group("network and size")))
+    _add_terms(Several(parser.add_argument_group("what is minimised")))
+    _add_solver(Several(parser.add_argument_group("how")))
+    parser.set_defaults(size=[defaults.SWEEP_SIZE], axes=[])
 
 
 def _add_program(group: Any) -> None:
@@ -242,10 +264,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _guarded(arguments: Sequence[str], debug: bool) -> int:
     """Runs the command; whatever goes wrong becomes one line and an exit code."""
     try:
-        options = build_parser().parse_args(arguments)
+        parser = build_parser()
+        options = parser.parse_args(arguments)
         if options.command is None:
-            build_parser().print_help()
+            parser.print_help()
             return 0
+        # For commands that complete their options from a file, or stand for another command.
+        options.arguments, options.parse = arguments, parser.parse_args
         return int(importlib.import_module("jaxstyle.commands").run(options) or 0)
     except SystemExit as end:  # --help and --version
         return end.code if isinstance(end.code, int) else 0

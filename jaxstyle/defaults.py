@@ -13,6 +13,8 @@ VARIATION_WEIGHT = 3.0
 
 SIZE = 512  # long side of the command line's result; a smaller content keeps its own
 COARSEST = 128  # long side at which coarse-to-fine starts
+SWEEP_SIZE = 192  # the same of the pictures of a sweep
+MOST_CELLS = 500  # that a sweep runs without being told that this is meant
 STEPS = 80  # at each scale
 SEED = 0
 

@@ -1,6 +1,7 @@
 """Strict settings for every test: shapes checked on each call, no silent promotion, warnings are errors."""
 
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -29,6 +30,10 @@ with install_import_hook([f"jaxstyle.{module}" for module in MODULES], "beartype
 
 import jax
 import pytest
+from commandline import Said, picture
+
+from jaxstyle import cli
+from jaxstyle.commands import session
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -48,3 +53,26 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("needs the shared pictures and weights")
     return SHARED
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
+    def run(*arguments: object) -> Said:
+        return Said(cli.main([str(argument) for argument in arguments]), *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder that a test runs in, with two pictures. JAX is as its user has it, not as strict as in other tests:
+    optax promotes types."""
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    picture(here / "c.png", 1)
+    picture(here / "s.png", 2)
+    monkeypatch.setattr(session, "start_jax", lambda **_: None)
+    monkeypatch.delenv("JAXSTYLE_DEBUG", raising=False)
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        yield here

@@ -17,17 +17,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
 import h5py
 import jax
 import numpy as np
 import pytest
+from commandline import SHALLOW, Said, listing, picture, refused, shell
 from PIL import Image
 
 import jaxstyle
 from jaxstyle import cli, defaults, images, weights
-from jaxstyle.commands import inputs, job, session, settings
+from jaxstyle.commands import inputs, job, records, session, settings
 from jaxstyle.networks import ARCHITECTURES
 from jaxstyle.networks.vgg import VGG
 from jaxstyle.objective import PRESETS
@@ -35,67 +36,9 @@ from jaxstyle.solvers import SOLVERS, Adam
 from jaxstyle.starts import Start
 from jaxstyle.weights import WeightsInfo, load_network, save_weights
 
+pytestmark = pytest.mark.usefixtures("folder")
 COMPACT = weights._shipped("compact.h5")
-SHALLOW = ("--content-layers", "relu2_1", "--style-layers", "relu1_1", "relu2_1")  # a third of the compilation
 QUICK = ("--size", "64", "--steps", "2", *SHALLOW)
-
-
-class Said(NamedTuple):
-    """How a call ended, and what it wrote."""
-
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
-    def run(*arguments: object) -> Said:
-        return Said(cli.main([str(argument) for argument in arguments]), *capsys.readouterr())
-
-    return run
-
-
-def picture(path: Path, seed: int = 0, channels: int = 3, size: tuple[int, int] = (64, 48)) -> Path:
-    """A picture (width, height) of noise and a ramp."""
-    rng = np.random.default_rng(seed)
-    values = rng.integers(0, 128, (size[1], size[0], channels)) + np.linspace(0, 127, size[0])[:, None]
-    Image.fromarray(values.astype(np.uint8)).save(path)
-    return path
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The folder that a test runs in, with two pictures. JAX is as its user has it, not as strict as in other tests:
-    optax promotes types."""
-    here = tmp_path / "here"
-    here.mkdir()
-    monkeypatch.chdir(here)
-    picture(here / "c.png", 1)
-    picture(here / "s.png", 2)
-    monkeypatch.setattr(session, "start_jax", lambda: None)
-    monkeypatch.delenv("JAXSTYLE_DEBUG", raising=False)
-    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-        yield here
-
-
-def listing(folder: Path) -> set[str]:
-    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
-
-
-def refused(said: Said, code: int, *words: str) -> None:
-    """One plain line on stderr that has the words in it, and nothing on stdout."""
-    assert said.code == code, said
-    assert said.out == ""
-    assert said.err.startswith("jaxstyle: ") and said.err.count("\n") == 1 and said.err.endswith("\n"), said.err
-    assert "Traceback" not in said.err and "usage" not in said.err
-    for word in words:
-        assert word in said.err
-
-
-def shell(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "jaxstyle.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
 
 
 # Before JAX
@@ -149,7 +92,7 @@ def test_no_arguments_show_the_help(call: Callable[..., Said]) -> None:
 
 
 ARGUMENTS = {
-    "no command of that name": ("trnsfer", "'trnsfer'", "transfer, demo, weights, info", "mean 'transfer'"),
+    "no command of that name": ("trnsfer", "'trnsfer'", "transfer, sweep, demo, weights, info", "mean 'transfer'"),
     "no action of that name": ("weights lst", "'lst'", "list, fetch", "mean 'list'", "weights --help"),
     "no action": ("weights", "ACTION"),
     "no option of that name": ("--bogus", "--bogus", "jaxstyle --help"),
@@ -620,7 +563,7 @@ def test_ctrl_c_during_the_saving(call: Callable[..., Said], folder: Path, monke
         signal.raise_signal(signal.SIGINT)
         images.save_image(path, image, record, alpha)
 
-    monkeypatch.setattr(job, "save_image", save)
+    monkeypatch.setattr(records, "save_image", save)
     refused(call("transfer", "c.png", "s.png", *QUICK, "--quiet"), 130, "stopped after 2 steps; c_s.png")
     assert saved == ["done", "stopped"] == ["done", same_record(folder / "c_s.png")["status"]]
     with pytest.raises(KeyboardInterrupt):  # from now on it interrupts again

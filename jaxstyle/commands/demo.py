@@ -15,8 +15,6 @@ RESULTS = {"style_strokes": "harbour_strokes.png", "style_pattern": "harbour_pat
 
 def run(options: argparse.Namespace) -> int:
     """Paints the harbour twice."""
-    from jaxstyle.cli import build_parser
-
     began, out = time.time(), Path(options.out)
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -31,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     for style, name in RESULTS.items():
         arguments = [str(pictures / f"{picture}.jpg") for picture in ("content", style)]
         arguments += ["-o", str(out / name), "--size", str(options.size)]
-        code = paint(build_parser().parse_args(["transfer", *arguments, *["--quiet"] * options.quiet]))
+        code = paint(options.parse(["transfer", *arguments, *["--quiet"] * options.quiet]))
         if code:
             return code
     if not options.quiet:

@@ -2,7 +2,7 @@
 
 import argparse
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,14 +30,22 @@ def read_inputs(options: argparse.Namespace) -> Inputs:
     check_options(options)
     check_writable(out)
     _check_keeps_inputs(out, options)
-    content = read_picture(options.content, options.size)
+    return read_pictures(options, out)
+
+
+def read_pictures(
+    options: argparse.Namespace, out: Path, *, read: Callable[[str, int | None], Picture] | None = None
+) -> Inputs:
+    """Reads the pictures of a transfer, once its options are checked, at the size of its result."""
+    read = read or read_picture
+    content = read(options.content, options.size)
     size = options.size or min(defaults.SIZE, max(content.pixels.shape[:2]))
     if options.min_size and options.min_size > size:
         raise InputError(f"--min-size is {options.min_size}; it can be at most the size of the result, {size}")
     if size < max(content.pixels.shape[:2]):
-        content = read_picture(options.content, size)
-    styles = [read_picture(path, size) for path in options.styles]
-    return Inputs(content, styles, starting_picture(options.init, size), out, size)
+        content = read(options.content, size)
+    styles = [read(path, size) for path in options.styles]
+    return Inputs(content, styles, starting_picture(options.init, size, read=read), out, size)
 
 
 def default_name(content: str, style: str) -> str:
@@ -76,14 +84,14 @@ def read_picture(path: str, size: int | None) -> Picture:
     return picture
 
 
-def starting_picture(init: str, size: int) -> Picture | None:
+def starting_picture(init: str, size: int, *, read: Callable[[str, int | None], Picture]) -> Picture | None:
     """The picture to start from, when `init` is a file and not one of the named starts."""
     if init in defaults.STARTS:
         return None
     if not Path(init).exists():
         words = ", ".join(defaults.STARTS)
         raise InputError(f"--init {init!r} is neither a file nor one of {words}{nearest(init, defaults.STARTS)}")
-    return read_picture(init, size)
+    return read(init, size)
 
 
 def _check_keeps_inputs(out: Path, options: argparse.Namespace) -> None:
@@ -99,3 +107,9 @@ def _files(options: argparse.Namespace) -> Iterator[str]:
         yield options.init
     if options.weights:
         yield options.weights
+
+
+def with_words(arguments: Sequence[str], words: Sequence[Sequence[str]]) -> list[str]:
+    """The command's words, and after them each option of `words` that is not among them already."""
+    given = {word.partition("=")[0] for word in arguments}
+    return [*arguments, *(word for option in words if option[0] not in given for word in option)]

@@ -2,31 +2,27 @@
 
 import contextlib
 import math
-import platform
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
-from jaxstyle import __version__
 from jaxstyle.allocator import release_freed_memory
 from jaxstyle.commands.inputs import Inputs
+from jaxstyle.commands.records import origin, save_result
 from jaxstyle.commands.session import CommandError, StepsBar, plain_line
 from jaxstyle.commands.settings import Settings
 from jaxstyle.errors import InputError
-from jaxstyle.images import Picture, resize, save_image
 from jaxstyle.networks import Network
 from jaxstyle.objective import Weights
 from jaxstyle.optimise import DivergedError, Progress, Result, transfer
-from jaxstyle.weights import show
 
 
 @dataclass
@@ -42,7 +38,7 @@ class Job:
     def __post_init__(self) -> None:
         self.latest: Progress | None = None
         self.began = time.time()
-        self.origin = self._origin()  # now, while all the files are there
+        self.origin = origin(self.inputs, self.settings)  # now, while all the files are there
 
     def run(self) -> int:
         """Transfers and saves; the exit code."""
@@ -135,31 +131,8 @@ class Job:
         return begun * self.latest.steps + step
 
     def _save(self, path: Path, image: Any, status: str, **extra: Any) -> None:
-        """Saves a picture with its record; the content's opacity goes with it."""
         record = {"status": status, **self.origin, "seconds": round(time.time() - self.began, 1), **extra}
-        pixels, alpha = np.asarray(image), self.inputs.content.alpha
-        if alpha is not None and alpha.shape != pixels.shape[:2]:
-            alpha = resize(np.repeat(alpha[..., None], 3, 2), *pixels.shape[:2])[..., 0]
-        try:
-            save_image(path, pixels, record, alpha)
-        except (OSError, InputError) as error:  # not the user's input: it was possible when we began
-            raise CommandError(f"{path} could not be written: {plain_line(error)}") from error
-
-    def _origin(self) -> dict[str, Any]:
-        """What the picture is made from, as its record says it."""
-        held = show(self.settings.weights or self.settings.network)
-        names = ("jax", "jaxlib", "flax", "optax", "jaxopt", "numpy")
-        start = self.inputs.start
-        return {
-            "content": _file(self.inputs.content),
-            "styles": [_file(style) for style in self.inputs.styles],
-            "init": start and _file(start),
-            "settings": dict(vars(self.settings)),
-            "weights": {key: held[key] for key in ("sha256", "preprocessing")},
-            "versions": {"jaxstyle": __version__, "python": platform.python_version()}
-            | {name: version(name) for name in names},
-            "device": str(jax.devices()[0].device_kind),
-        }
+        save_result(path, image, self.inputs.content.alpha, record)
 
 
 def chunk(every: int, steps: int) -> int:
@@ -187,10 +160,6 @@ def _uninterrupted() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _file(picture: Picture) -> dict[str, str]:
-    return {"file": picture.path, "sha256": picture.sha256}
 
 
 def _last(state: Progress) -> dict[str, float]:

@@ -4,10 +4,12 @@ Progress goes to stderr: a bar on a terminal; elsewhere, into a log say, a line 
 """
 
 import contextlib
+import os
 import sys
+import time
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import jax
 from rich.console import Console
@@ -30,8 +32,20 @@ def plain_line(error: Exception) -> str:
     return text if isinstance(error, InputError) else f"{type(error).__name__}: {text} (--debug shows where)"
 
 
-def start_jax() -> None:
-    """Keeps compiled programs in the cache folder, so that the next run of the same size need not compile."""
+def start_jax(*, distributed: bool = False) -> None:
+    """Keeps compiled programs in the cache folder, so that the next run of the same size need not compile.
+
+    With `distributed`, joins the other hosts: those that JAX finds by itself (TPU pods, Slurm, MPI), or those that
+    JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID name.
+    """
+    if distributed:
+        count, own = (os.environ.get(name) for name in ("JAX_NUM_PROCESSES", "JAX_PROCESS_ID"))
+        try:
+            jax.distributed.initialize(
+                num_processes=int(count) if count else None, process_id=int(own) if own else None
+            )
+        except (ValueError, RuntimeError) as error:
+            raise CommandError(f"--distributed finds no other hosts: {plain_line(error)}") from error
     with contextlib.suppress(OSError):
         folder = cache_folder() / "compiled"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -44,10 +58,10 @@ def _bar_console(console: Console) -> Console:
     return console if console.is_terminal else Console(quiet=True)
 
 
-class StepsBar:
-    """A bar over all scales of a transfer: size, loss terms, speed, time left. Silent when `quiet`."""
+class Bar:
+    """A bar that counts steps, with fields to its right. Silent when `quiet`."""
 
-    def __init__(self, quiet: bool) -> None:
+    def __init__(self, quiet: bool, total: float) -> None:
         console = Console(stderr=True)
         self._lines = not quiet and not console.is_terminal
         self._progress = Progress(
@@ -61,9 +75,9 @@ class StepsBar:
             disable=quiet or self._lines,
             transient=True,
         )
-        self._task = self._progress.add_task("compiling", total=1, terms="", speed="")
+        self._task = self._progress.add_task("compiling", total=total, terms="", speed="")
 
-    def __enter__(self) -> "StepsBar":
+    def __enter__(self) -> Self:
         self._progress.start()
         return self
 
@@ -71,6 +85,18 @@ class StepsBar:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._progress.stop()
+
+    def _show(self, done: int, what: str, terms: str, **fields: Any) -> None:
+        task = self._progress.tasks[0]
+        speed = f"{task.speed:.1f}/s" if task.speed else ""
+        self._progress.update(self._task, completed=done, description=what, terms=terms, speed=speed, **fields)
+
+
+class StepsBar(Bar):
+    """A bar over all scales of a transfer: size, loss terms, speed, time left."""
+
+    def __init__(self, quiet: bool) -> None:
+        super().__init__(quiet, 1)
 
     def update(self, state: optimise.Progress) -> None:
         """Shows where the transfer stands."""
@@ -80,9 +106,29 @@ class StepsBar:
         size, terms = f"{width} x {height}", f"loss {total:.3g} (content {content:.3g}, style {style:.3g})"
         if self._lines and state.step == state.steps:
             print(f"{size}: {done}/{all_steps} steps, {terms}", file=sys.stderr)
-        task = self._progress.tasks[0]
-        speed = f"{task.speed:.1f}/s" if task.speed else ""
-        self._progress.update(self._task, total=all_steps, completed=done, description=size, terms=terms, speed=speed)
+        self._show(done, size, terms, total=all_steps)
+
+
+class SweepBar(Bar):
+    """A bar over all pictures of a sweep; off a terminal, a line for each batch."""
+
+    def __init__(self, quiet: bool, steps: int, pictures: int) -> None:
+        super().__init__(quiet, steps)
+        self._before = self._saved = 0
+        self._pictures, self._began = pictures, time.time()
+
+    def update(self, state: optimise.Progress) -> None:
+        """Shows where the batch in flight stands."""
+        lanes, height, width = state.image.shape[:3]
+        done = self._before + lanes * ((state.scale - 1) * state.steps + state.step)
+        at_once = f"{lanes} pictures side by side" if lanes > 1 else "one picture"
+        self._show(done, f"{width} x {height}, {at_once}", f"{self._saved}/{self._pictures} saved")
+
+    def batch_done(self, steps: int, pictures: int) -> None:
+        """Some pictures more are saved."""
+        self._before, self._saved = self._before + steps, self._saved + pictures
+        if self._lines:
+            print(f"{self._saved}/{self._pictures} pictures, {time.time() - self._began:.0f} s", file=sys.stderr)
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """The settings of a transfer: the command line's options, completed from the preset and checked."""
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -19,27 +20,27 @@ from jaxstyle.weights import load_network
 class Settings:
     """The settings of a transfer, as they go into the record: enough, with the pictures, to make it again."""
 
-    network: str
-    weights: str | None
-    pooling: str | None
-    padding: str | None
-    precision: str
-    size: int
-    min_size: int | None
-    preset: str
-    content_weight: float
-    style_weight: float
-    tv_weight: float
-    content_layers: tuple[str, ...]
-    style_layers: tuple[str, ...]
-    layer_weights: tuple[float, ...] | None
-    mix: tuple[float, ...] | None
-    optimizer: str
-    rate: float | None  # None for solvers that find it themselves
-    steps: int
-    init: str
-    average: float
-    seed: int
+    network: str = defaults.NETWORK
+    weights: str | None = None
+    pooling: str | None = None
+    padding: str | None = None
+    precision: str = "float32"
+    size: int = defaults.SIZE
+    min_size: int | None = None
+    preset: str = "default"
+    content_weight: float = defaults.CONTENT_WEIGHT
+    style_weight: float = defaults.STYLE_WEIGHT
+    tv_weight: float = defaults.VARIATION_WEIGHT
+    content_layers: tuple[str, ...] = defaults.CONTENT_LAYERS
+    style_layers: tuple[str, ...] = defaults.STYLE_LAYERS
+    layer_weights: tuple[float, ...] | None = None
+    mix: tuple[float, ...] | None = None
+    optimizer: str = "adam"
+    rate: float | None = defaults.ADAM_RATE  # None for solvers that find it themselves
+    steps: int = defaults.STEPS
+    init: str = "content"
+    average: float = 0.0
+    seed: int = defaults.SEED
 
     @property
     def objective(self) -> Objective:
@@ -54,28 +55,49 @@ class Settings:
         return kind() if self.rate is None else Adam(rate=self.rate)
 
 
+def usual(preset: str, optimizer: str) -> Settings:
+    """The settings of a command without options other than these two."""
+    chosen = PRESETS[preset]
+    layers = chosen.weights.layers
+    return Settings(
+        preset=preset,
+        optimizer=optimizer,
+        content_weight=float(chosen.weights.content),
+        style_weight=float(chosen.weights.style),
+        tv_weight=float(chosen.weights.variation),
+        content_layers=chosen.objective.content_layers,
+        style_layers=chosen.objective.style_layers,
+        layer_weights=None if layers is None else tuple(float(x) for x in layers),
+        rate=defaults.ADAM_RATE if optimizer == "adam" else None,
+    )
+
+
 def resolve(options: argparse.Namespace, size: int) -> Settings:
     """The settings with the defaults of the preset filled in, checked before any weights are needed."""
-    preset = PRESETS[options.preset]
-    default: dict[str, Any] = {
-        "content_weight": float(preset.weights.content),
-        "style_weight": float(preset.weights.style),
-        "tv_weight": float(preset.weights.variation),
-        "content_layers": preset.objective.content_layers,
-        "style_layers": preset.objective.style_layers,
-        "rate": defaults.ADAM_RATE if options.optimizer == "adam" else None,
-    }
-    if preset.weights.layers is not None and options.style_layers is None:
-        default["layer_weights"] = tuple(float(x) for x in preset.weights.layers)
-    filled: dict[str, Any] = {"size": size}
-    for field in fields(Settings):
-        if field.name != "size":
-            value = getattr(options, field.name)
-            value = default.get(field.name) if value is None else value
-            filled[field.name] = tuple(value) if isinstance(value, list) else value
-    settings = Settings(**filled)
+    given = {field.name: getattr(options, field.name) for field in fields(Settings)} | {"size": size}
+    given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    start = usual(options.preset, options.optimizer)
+    if given["style_layers"] is not None:  # a preset's weights are for its own layers
+        start = replace(start, layer_weights=None)
+    settings = replace(start, **{name: value for name, value in given.items() if value is not None})
     _check(settings)
     return settings
+
+
+def words(settings: Mapping[str, Any]) -> list[list[str]]:
+    """The options, each with its values, that `resolve` to these settings, which may be a record's."""
+    known = {field.name: settings[field.name] for field in fields(Settings) if settings.get(field.name) is not None}
+    known = {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
+    start = usual(known["preset"], known["optimizer"])
+    without = vars(replace(start, preset=Settings.preset, optimizer=Settings.optimizer))
+    unweighted = start.layer_weights is not None and "layer_weights" not in known
+    found: list[list[str]] = []
+    for name, value in known.items():
+        if value != without[name] or (name == "style_layers" and unweighted):
+            each = value if isinstance(value, tuple) else (value,)
+            values = (f"{x:.9g}" if isinstance(x, float) else str(x) for x in each)
+            found.append(["--" + name.replace("_", "-"), *values])
+    return found
 
 
 def _check(settings: Settings) -> None:

@@ -1,0 +1,56 @@
+"""Records of results: what they were made from, and the words on the command line that make them again."""
+
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxstyle import __version__
+from jaxstyle.commands.inputs import Inputs
+from jaxstyle.commands.session import CommandError, plain_line
+from jaxstyle.commands.settings import Settings
+from jaxstyle.errors import InputError
+from jaxstyle.images import Picture, plain_values, resize, save_image
+from jaxstyle.weights import show
+
+
+def origin(inputs: Inputs, settings: Settings, *, held: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What a picture is made from, as its record says it; `held` is what is known of the weights."""
+    held = held or show(settings.weights or settings.network)
+    names = ("jax", "jaxlib", "flax", "optax", "jaxopt", "numpy")
+    return {
+        "content": _file(inputs.content),
+        "styles": [_file(style) for style in inputs.styles],
+        "init": inputs.start and _file(inputs.start),
+        "settings": dict(vars(settings)),
+        "weights": {key: held[key] for key in ("sha256", "preprocessing")},
+        "versions": {"jaxstyle": __version__, "python": platform.python_version()}
+        | {name: version(name) for name in names},
+        "device": str(jax.devices()[0].device_kind),
+    }
+
+
+def _file(picture: Picture) -> dict[str, str]:
+    return {"file": picture.path, "sha256": picture.sha256}
+
+
+def made_from(record: Mapping[str, Any]) -> Any:
+    """What must be equal for two pictures to be the same, as plain values: all but names, versions and device."""
+    pictures = [record["content"], *record["styles"], record["init"]]
+    hashes = [picture and picture["sha256"] for picture in pictures]
+    return plain_values([hashes, record["settings"], record["weights"]["sha256"]])
+
+
+def save_result(path: Path, image: Any, alpha: np.ndarray | None, record: Mapping[str, Any]) -> None:
+    """Saves a picture with its record; the content's opacity goes with it."""
+    pixels = np.asarray(image)
+    if alpha is not None and alpha.shape != pixels.shape[:2]:
+        alpha = resize(np.repeat(alpha[..., None], 3, 2), *pixels.shape[:2])[..., 0]
+    try:
+        save_image(path, pixels, record, alpha)
+    except (OSError, InputError) as error:  # not the user's input: it was possible when we began
+        raise CommandError(f"{path} could not be written: {plain_line(error)}") from error

@@ -1,0 +1,119 @@
+"""The types of the command line's values: what argparse calls on each word. Nothing here is slow to import.
+
+Where a setting takes several values, a word may also stand for a range of them.
+"""
+
+import argparse
+import math
+import random
+import re
+from collections.abc import Callable
+from typing import Any
+
+SIDES = (16, 16_384)  # pixels, as `images` allows; repeated, since NumPy and Pillow are slow to import
+LARGEST = 1e12  # gradients of so large a weight still have squares that a float32 can hold
+MOST = 10_000  # values of a range
+
+
+def whole(least: int, most: int) -> Callable[[str], int]:
+    """A type for argparse: a whole number from `least` to `most`."""
+
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[+-]?\d{1,18}", text) or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number from {least} to {most}")
+        return int(text)
+
+    parse.whole = True  # type: ignore[attr-defined]
+    return parse
+
+
+def number(text: str) -> float:
+    """A type for argparse: a number of 0 or above, of a size that can be computed with."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= LARGEST:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a number from 0 to {LARGEST:g}")
+    return value
+
+
+def positive(text: str) -> float:
+    """A type for argparse: above 0."""
+    value = number(text)
+    if value == 0:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a number above 0")
+    return value
+
+
+def fraction(text: str) -> float:
+    """A type for argparse: at least 0 and below 1."""
+    value = number(text)
+    if value >= 1:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a number of at least 0 and below 1")
+    return value
+
+
+def numbers(text: str) -> tuple[float, ...]:
+    """A type for argparse: numbers with commas between."""
+    return tuple(number(part) for part in text.split(","))
+
+
+def names(text: str) -> tuple[str, ...]:
+    """A type for argparse: names with commas between."""
+    return tuple(part for part in text.split(",") if part)
+
+
+def several(one: Callable[[str], Any]) -> Callable[[str], list[Any]]:
+    """A type for argparse: a value, or a range of them, as a list.
+
+    linear:0:1:5 and log:1:1000:8 are evenly spaced, from the first to the last; random:0:1:5 and log-random:1:1000:8
+    are drawn, evenly or evenly in the logarithm, the same at each call.
+    """
+
+    def parse(text: str) -> list[Any]:
+        kind, colon, rest = text.partition(":")
+        if not colon or kind not in SPACINGS:
+            return [one(text)]
+        parts = rest.split(":")
+        if len(parts) != 3:
+            raise argparse.ArgumentTypeError(f"{text[:40]!r} is no range; write {kind}:FIRST:LAST:COUNT")
+        first, last = (float(one(part)) for part in parts[:2])
+        count = whole(1, MOST)(parts[2])
+        if kind.startswith("log") and not (first > 0 and last > 0):
+            raise argparse.ArgumentTypeError(f"{text[:40]!r} begins or ends at 0, which has no logarithm")
+        values = [one(_written(one, value)) for value in SPACINGS[kind](first, last, count)]
+        return list(dict.fromkeys(values))  # whole numbers may coincide
+
+    parse.__name__ = getattr(one, "__name__", "value")
+    return parse
+
+
+def _written(one: Callable[[str], Any], value: float) -> str:
+    """A number of a range as a person would write it: three digits, or a whole number where one is wanted."""
+    return str(round(value)) if hasattr(one, "whole") else f"{value:.3g}"
+
+
+def _linear(first: float, last: float, count: int) -> list[float]:
+    return [first + (last - first) * i / max(1, count - 1) for i in range(count)]
+
+
+def _logarithmic(first: float, last: float, count: int) -> list[float]:
+    return [math.exp(x) for x in _linear(math.log(first), math.log(last), count)]
+
+
+def _random(first: float, last: float, count: int) -> list[float]:
+    draw = random.Random(f"{first} {last} {count}")
+    return sorted(draw.uniform(first, last) for _ in range(count))
+
+
+def _log_random(first: float, last: float, count: int) -> list[float]:
+    return [math.exp(x) for x in _random(math.log(first), math.log(last), count)]
+
+
+SPACINGS: dict[str, Callable[[float, float, int], list[float]]] = {
+    "linear": _linear,
+    "log": _logarithmic,
+    "random": _random,
+    "log-random": _log_random,
+}

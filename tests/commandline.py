@@ -1,0 +1,46 @@
+"""What the tests of the command line share: calls of it, pictures for it, and what every refusal looks like."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+SHALLOW = ("--content-layers", "relu2_1", "--style-layers", "relu1_1", "relu2_1")  # a third of the compilation
+
+
+class Said(NamedTuple):
+    """How a call ended, and what it wrote."""
+
+    code: int
+    out: str
+    err: str
+
+
+def picture(path: Path, seed: int = 0, channels: int = 3, size: tuple[int, int] = (64, 48)) -> Path:
+    """A picture (width, height) of noise and a ramp."""
+    rng = np.random.default_rng(seed)
+    values = rng.integers(0, 128, (size[1], size[0], channels)) + np.linspace(0, 127, size[0])[:, None]
+    Image.fromarray(values.astype(np.uint8)).save(path)
+    return path
+
+
+def listing(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
+def refused(said: Said, code: int, *words: str) -> None:
+    """One plain line on stderr that has the words in it, and nothing on stdout."""
+    assert said.code == code, said
+    assert said.out == ""
+    assert said.err.startswith("jaxstyle: ") and said.err.count("\n") == 1 and said.err.endswith("\n"), said.err
+    assert "Traceback" not in said.err and "usage" not in said.err
+    for word in words:
+        assert word in said.err
+
+
+def shell(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "jaxstyle.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)

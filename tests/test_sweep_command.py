@@ -1,0 +1,347 @@
+"""`jaxstyle sweep` and `transfer --from`: the grid, what is left in the folder, going on, and what is refused."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from commandline import Said, listing, picture, refused
+from PIL import Image
+
+from jaxstyle import cli, values
+from jaxstyle.commands import cells, grid, settings
+from jaxstyle.images import load_image, read_record
+from jaxstyle.sweeps import Plan
+
+pytestmark = pytest.mark.usefixtures("folder")
+LAYERS = ("--content-layers", "relu2_1", "--style-layers", "relu1_1,relu2_1")
+QUICK = ("c.png", "s.png", "-o", "out", "--size", "64", "--steps", "2", *LAYERS)
+
+
+def pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image).astype(int)
+
+
+# ------------------------------------------------------------------------------------------------------- the whole way
+
+
+def test_a_sweep(call: Callable[..., Said], folder: Path) -> None:
+    said = call("sweep", *QUICK, "--style-weight", "10", "100", "--tv-weight", "0", "3", "30", "--quiet")
+    assert said == (0, "out/report.html\n", "")
+    names = {f"out/cell_{i}_{j}.{end}" for i in range(2) for j in range(3) for end in ("png", "json")}
+    assert listing(folder) == names | {"c.png", "s.png", "out", "out/sheet.png", "out/report.html", "out/sweep.json"}
+    summary = json.loads(Path("out/sweep.json").read_text())
+    assert summary["status"] == "done"
+    assert [cell["index"] for cell in summary["cells"]] == [[i, j] for i in range(2) for j in range(3)]
+    for cell in summary["cells"]:
+        i, j = cell["index"]
+        assert (cell["settings"]["style_weight"], cell["settings"]["tv_weight"]) == ([10, 100][i], [0, 3, 30][j])
+        assert cell["status"] == "done" and cell["seconds"] > 0
+        assert set(cell["curves"]) == {"total", "content", "style", "variation"}
+        assert all(len(curve) == 2 for curve in cell["curves"].values())
+        record = read_record(f"out/{cell['file']}")
+        assert record["settings"]["style_weight"] == cell["settings"]["style_weight"]
+        assert record["losses"] == cell["losses"] and record["styles"][0]["file"] == "s.png"
+        # Each cell is what the command on the page makes, at its own size.
+        words = cell["command"].split()
+        assert words[0] == "jaxstyle"
+        assert call(*words[1:], "--size", "64", "--quiet").code == 0
+        np.testing.assert_array_equal(pixels(Path(cell["file"])), pixels(Path("out", cell["file"])))
+        assert read_record(cell["file"])["settings"] == record["settings"]
+    with Image.open("out/sheet.png") as sheet:
+        assert sheet.width > 3 * 64
+    page = Path("out/report.html").read_text()
+    assert "style weight" in page and "tv weight" in page
+
+
+def test_whatever_varies_cells_are_the_transfers(call: Callable[..., Said], folder: Path) -> None:
+    """Lanes (mix, seed, rate, per-layer weights) and other programs (start, average, steps) alike."""
+    picture(folder / "t.png", 3)
+    grids = [
+        ("--mix", "1,0", "1,3", "--init", "noise", "content", "--seed", "4", "5"),
+        ("--layer-weights", "1,1", "0,1", "--average", "0", "0.5", "--rate", "0.01", "0.05"),
+        ("--optimizer", "lbfgs", "adam", "--steps", "1", "2"),
+    ]
+    for k, options in enumerate(grids):
+        base = ("c.png", "s.png", "t.png", "-o", f"out{k}", "--size", "64", *LAYERS)
+        steps = () if "--steps" in options else ("--steps", "2")
+        assert call("sweep", *base, *options, *steps, "--quiet").code == 0
+        for cell in json.loads(Path(f"out{k}/sweep.json").read_text())["cells"]:
+            assert call(*cell["command"].split()[1:], "--size", "64", "--quiet").code == 0
+            off = np.abs(pixels(Path(cell["file"])) - pixels(Path(f"out{k}", cell["file"])))
+            assert off.max() <= 1, cell["command"]
+
+
+def test_several_contents_and_each_style_by_itself(call: Callable[..., Said], folder: Path) -> None:
+    picture(folder / "t.png", 3)
+    picture(folder / "d.png", 4)
+    picture(folder / "tall.png", 5, size=(40, 64))  # of another shape: another program
+    line = ("c.png", "s.png", "t.png", "-o", "out", "--size", "64", "--steps", "1", *LAYERS)
+    assert call("sweep", *line, "--contents", "d.png", "tall.png", "--each-style", "--quiet").code == 0
+    summary = json.loads(Path("out/sweep.json").read_text())
+    assert summary["identity"]["axes"] == {"content": ["c", "d", "tall"], "style": ["s", "t"]}
+    assert pixels(Path("out/cell_2_1.png")).shape == (64, 40, 3)
+    for cell in summary["cells"]:
+        assert call(*cell["command"].split()[1:], "--size", "64", "--quiet").code == 0
+        np.testing.assert_allclose(pixels(Path(cell["file"])), pixels(Path("out", cell["file"])), atol=1)
+
+
+def test_a_cell_made_large(call: Callable[..., Said], folder: Path) -> None:
+    assert call("sweep", *QUICK, "--style-weight", "10", "100", "--quiet").code == 0
+    said = call("transfer", "--from", "out/cell_1.png", "--size", "96", "-o", "big.png", "--steps", "3", "--quiet")
+    assert said == (0, "big.png\n", "")
+    record = read_record("big.png")
+    made = record["settings"]
+    assert (made["size"], made["min_size"], made["style_weight"], made["steps"]) == (96, 64, 100, 3)
+    assert made["content_layers"] == ["relu2_1"] and record["init"]["file"] == made["init"] == "out/cell_1.png"
+    explicit = ("c.png", "s.png", "--size", "96", "--min-size", "64", "--style-weight", "100", "--steps", "3")
+    layers = ("--content-layers", "relu2_1", "--style-layers", "relu1_1", "relu2_1")
+    assert call("transfer", *explicit, *layers, "--init", "out/cell_1.png", "-o", "same.png", "--quiet").code == 0
+    np.testing.assert_array_equal(pixels(Path("big.png")), pixels(Path("same.png")))
+    picture(folder / "s.png", 9)
+    refused(call("transfer", "--from", "out/cell_1.png", "-o", "x.png"), 2, "s.png has changed")
+    assert call("transfer", "c.png", "s.png", "--from", "out/cell_1.png", "-o", "x.png", "--quiet").code == 0
+    refused(call("transfer", "--from", "c.png"), 2, "c.png has no record")
+    refused(call("transfer", "--from", "none.png"), 2, "none.png")
+    refused(call("transfer"), 2, "CONTENT, STYLE")
+    refused(call("transfer", "c.png"), 2, "required: STYLE")
+
+
+# ------------------------------------------------------------------------------------------------------------ going on
+
+
+def test_the_same_command_again_runs_nothing(call: Callable[..., Said], monkeypatch: pytest.MonkeyPatch) -> None:
+    line = ("sweep", *QUICK, "--style-weight", "10", "100", "1000")
+    assert call(*line, "--quiet").code == 0
+    before = {path.name: path.stat().st_mtime_ns for path in Path("out").glob("cell*")}
+    monkeypatch.setattr(Plan, "batches", lambda *_, **__: pytest.fail("nothing is left to run"))
+    said = call(*line)
+    assert said.code == 0 and "3 of 3 pictures are there already" in said.err
+    assert {path.name: path.stat().st_mtime_ns for path in Path("out").glob("cell*")} == before
+
+
+def test_only_what_is_missing_or_of_another_make_runs(
+    call: Callable[..., Said],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    line = ("sweep", *QUICK, "--style-weight", "10", "100", "1000", "10000", "--quiet")
+    assert call(*line).code == 0
+    kept = {path.name: path.read_bytes() for path in Path("out").glob("cell*.png")}
+    Path("out/cell_1.png").unlink()
+    Path("out/cell_2.png").write_bytes(b"cut short")
+    Path("out/cell_3.png").write_bytes(kept["cell_0.png"])  # a good picture, but with another weight
+    Path("out/cell_3.json").unlink()
+    for name in ("cell_1", "cell_2"):
+        Path(f"out/{name}.json").write_text("{}")
+    ran: list[int] = []
+    real = Plan.batches
+
+    def watched(self: Plan, **options: Any) -> Any:
+        ran.extend(options["chosen"])
+        return real(self, **options)
+
+    monkeypatch.setattr(Plan, "batches", watched)
+    assert call(*line).code == 0
+    assert ran == [1, 2, 3]
+    assert {path.name: path.read_bytes() for path in Path("out").glob("cell*.png")}.keys() == kept.keys()
+    for name in kept:
+        np.testing.assert_allclose(load_image(f"out/{name}"), load_image(f"out/{name}"))
+        assert read_record(f"out/{name}")["settings"]["style_weight"] == 10 ** (1 + int(name[5]))
+
+
+def test_a_killed_run_loses_the_batch_in_flight(folder: Path) -> None:
+    """Ctrl-C says how far it came, and the same command goes on."""
+    line = [sys.executable, "-m", "jaxstyle.cli", "sweep", *QUICK, "--style-weight", "1", "2", "3", "--lanes", "1"]
+    line[line.index("--steps") + 1] = "400"
+    for kind in (signal.SIGINT, signal.SIGKILL):
+        process = subprocess.Popen(line, stderr=subprocess.PIPE, text=True)
+        done = len(list(Path("out").glob("cell*.png"))) if Path("out").exists() else 0
+        while len(list(Path("out").glob("cell*.png"))) == done and process.poll() is None:
+            time.sleep(0.05)
+        os.kill(process.pid, kind)
+        _, said = process.communicate(timeout=60)
+        if kind == signal.SIGINT:
+            assert process.returncode == 130, said
+            count = len(list(Path("out").glob("cell*.png")))
+            assert f"stopped; {count} of 3 pictures are in out; the same command goes on" in said
+            assert Path("out/sheet.png").exists() and Path("out/report.html").exists()
+            assert json.loads(Path("out/sweep.json").read_text())["status"] == "stopped"
+        assert not [path for path in Path("out").iterdir() if path.suffix not in (".png", ".json", ".html")]
+    line[line.index("--steps") + 1] = "400"
+    done = subprocess.run(line, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0 and "of 3 pictures are there already" in done.stderr
+    assert len(list(Path("out").glob("cell*.png"))) == 3
+
+
+def test_a_failure_keeps_what_is_done(call: Callable[..., Said], monkeypatch: pytest.MonkeyPatch) -> None:
+    real, line = cells.save_result, ("sweep", *QUICK, "--style-weight", "10", "100", "--lanes", "1", "--quiet")
+
+    def failing(path: Path, *rest: Any) -> None:
+        if path.name == "cell_1.png":
+            raise RuntimeError("RESOURCE_EXHAUSTED: no\nmemory")
+        real(path, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cells, "save_result", failing)
+        refused(call(*line), 1, "RESOURCE_EXHAUSTED", "the same command goes on")
+    assert json.loads(Path("out/sweep.json").read_text())["status"] == "failed"
+    assert call(*line).code == 0
+    assert json.loads(Path("out/sweep.json").read_text())["status"] == "done"
+
+
+# ------------------------------------------------------------------------------------------------------------ the grid
+
+
+def test_ranges() -> None:
+    number, whole = values.several(values.number), values.several(values.whole(1, 1000))
+    assert number("7.5") == [7.5]
+    assert number("linear:0:1:5") == [0, 0.25, 0.5, 0.75, 1]
+    assert number("log:1:1000:4") == [1, 10, 100, 1000]
+    assert number("log:5:5:1") == [5]
+    assert whole("log:10:1000:3") == [10, 100, 1000] and whole("linear:1:3:9") == [1, 2, 3]
+    for text in ("random:2:5:40", "log-random:2:5:40"):
+        drawn = number(text)
+        assert drawn == number(text) == sorted(drawn) and 2 <= drawn[0] < drawn[-1] <= 5 and len(drawn) > 30
+    spread = number("log-random:1:10000:400")
+    assert 150 < sum(x < 100 for x in spread) < 250
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--style-weight", "log:1:10"], ["'log:1:10' is no range; write log:FIRST:LAST:COUNT"]),
+        (["--style-weight", "log:0:10:3"], ["begins or ends at 0"]),
+        (["--style-weight", "linear:1:x:3"], ["'x' is not a number"]),
+        (["--style-weight", "linear:1:2:0"], ["'0' is not a whole number from 1"]),
+        (["--style-weight", "linear:1:nan:3"], ["'nan' is not a number"]),
+        (["--style-weight", "nan"], ["'nan' is not a number"]),
+        (["--style-weight", "10", "-1"], ["'-1' is not a number from 0"]),
+        (["--style-weight"], ["--style-weight", "expected at least one argument"]),
+        (["--style-weight", "10", "10"], ["--style-weight has 10 twice"]),
+        (
+            ["--style-weight", "linear:1:100:200", "--seed", "linear:1:50:50"],
+            ["200 x 50", "10000 combinations", "--yes"],
+        ),
+        (["--average", "0", "1"], ["'1' is not a number of at least 0 and below 1"]),
+        (["--optimizer", "adam", "sgd"], ["sgd"]),
+        (["--stile-weight", "1"], ["there is no option --stile-weight", "did you mean '--style-weight'"]),
+        (["--mix", "1,2"], ["--mix has 2 numbers", "there is 1"]),
+        (["--mix", "1,x"], ["'x' is not a number"]),
+        (["--layer-weights", "1,2,3"], ["--layer-weights has 3 numbers", "there are 2"]),
+        (["--style-layers", "relu9_9", "relu1_1"], ["relu9_9"]),
+        (["--optimizer", "adam", "lbfgs", "--rate", "0.1"], ["--rate is Adam's"]),
+        (["--size", "64", "12"], ["'12' is not a whole number from 16"]),
+        (["--contents", "none.png"], ["none.png"]),
+        (["--contents", "c.png"], ["--contents has c.png twice"]),
+        (["--lanes", "0"], ["--lanes", "'0' is not a whole number from 1"]),
+        (["--grid", "none.toml"], ["none.toml", "No such file"]),
+    ],
+    ids=lambda x: " ".join(x) if x and x[0].startswith("--") else "",
+)
+def test_a_wrong_grid_is_refused_before_anything_runs(
+    words: list[str],
+    said: list[str],
+    call: Callable[..., Said],
+    folder: Path,
+) -> None:
+    before = listing(folder)
+    refused(call("sweep", *QUICK, *words), 2, *said)
+    assert listing(folder) == before
+
+
+def test_a_size_that_does_not_fit_the_memory_is_refused(
+    call: Callable[..., Said], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cells, "available_memory", lambda: 10**6)
+    refused(call("sweep", *QUICK), 2, "64 x 48 pixels with compact need some", "0.001 GB are free", "size")
+    assert listing(folder) == {"c.png", "s.png"}
+
+
+def test_a_grid_file_is_the_same_as_options(call: Callable[..., Said], folder: Path) -> None:
+    Path("grid.toml").write_text(
+        'style_weight = [10, 30.5]\n"tv-weight" = "log:1:100:3"\nlayer_weights = [[1, 1], [0, 2]]\ninit = "noise"\n'
+    )
+    parser = cli.build_parser()
+    line = ["sweep", *QUICK, "--grid", "grid.toml"]
+    from jaxstyle.commands.inputs import with_words
+
+    options = parser.parse_args(with_words(line, grid.words_of_grid("grid.toml")))
+    axes = [(axis.name, axis.values) for axis in grid.axes_of(options)]
+    assert axes == [("style_weight", (10, 30.5)), ("tv_weight", (1, 10, 100)), ("layer_weights", ((1, 1), (0, 2)))]
+    assert options.init == ["noise"]
+    over = parser.parse_args(with_words([*line, "--style-weight", "7"], grid.words_of_grid("grid.toml")))
+    assert over.style_weight == [7] and over.tv_weight == [1, 10, 100]
+    assert call(*line, "--tv-weight", "2", "--layer-weights", "1,1", "--quiet").code == 0
+    assert listing(folder) >= {"out/cell_0.png", "out/cell_1.png"}
+    for text, word in (
+        ("style_weight = [", "no TOML"),
+        ("style_weight = []", "empty list"),
+        ("style_weight = [true]", "True"),
+        ("stile_weight = 3", "there is no option --stile-weight"),
+        ("style_weight = [nan]", "'nan' is not a number"),
+    ):
+        Path("bad.toml").write_text(text)
+        refused(call("sweep", *QUICK[:3], "new", *QUICK[4:], "--grid", "bad.toml"), 2, word)
+        assert not Path("new").exists()
+
+
+def test_words_make_the_settings_again() -> None:
+    """The command that a cell gives is parsed into that cell's settings."""
+    parser, base = cli.build_parser(), ["transfer", "c.png", "s.png"]
+    for words in (
+        [],
+        ["--preset", "crowsonkb"],
+        ["--preset", "crowsonkb", "--style-layers", "relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"],
+        ["--preset", "gatys", "--style-weight", "7", "--optimizer", "lbfgs", "--min-size", "64"],
+        ["--style-weight", "0.1", "--tv-weight", "1e-7", "--mix", "0.3", "--seed", "9", "--average", "0.5"],
+        ["--layer-weights", "1", "2", "3", "4", "5.25", "--precision", "bfloat16", "--rate", "0.1", "--init", "blur"],
+    ):
+        made = settings.resolve(parser.parse_args([*base, *words]), 100)
+        again = [word for option in settings.words(vars(made)) for word in option]
+        assert settings.resolve(parser.parse_args([*base, *again]), 100) == made, words
+
+
+# ----------------------------------------------------------------------------------------------------------- the folder
+
+
+def test_a_folder_of_another_sweep_is_refused(call: Callable[..., Said], folder: Path) -> None:
+    line = ("sweep", *QUICK, "--style-weight", "10", "100", "--quiet")
+    assert call(*line).code == 0
+    refused(call("sweep", *QUICK, "--style-weight", "10", "200"), 2, "another sweep", "10 100", "10 200", "-o")
+    refused(call(*line, "--tv-weight", "9"), 2, "other pictures, settings or weights")
+    picture(folder / "s.png", 8)
+    refused(call(*line), 2, "other pictures, settings or weights")
+    Path("out/sweep.json").write_text("{")
+    refused(call(*line), 2, "sweep.json cannot be read")
+    Path("full").mkdir()
+    Path("full/thesis.tex").write_text("mine")
+    refused(call("sweep", *QUICK[:3], "full", *QUICK[4:]), 2, "full is not empty")
+    refused(call("sweep", *QUICK[:3], "c.png", *QUICK[4:]), 2, "c.png")
+    refused(call("sweep", *QUICK[:3], "c.png/out", *QUICK[4:]), 2, "cannot make the folder c.png/out")
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs a folder in which nobody can write")
+def test_a_read_only_folder_is_refused(call: Callable[..., Said]) -> None:
+    refused(call("sweep", *QUICK[:3], "/proc/sweep", *QUICK[4:]), 2, "cannot make the folder /proc/sweep")
+
+
+def test_one_host_of_several_is_the_whole(folder: Path) -> None:
+    """`--distributed` with a single host: its share is everything."""
+    environment = os.environ | {
+        "JAX_COORDINATOR_ADDRESS": "localhost:12765",
+        "JAX_NUM_PROCESSES": "1",
+        "JAX_PROCESS_ID": "0",
+        "JAX_PLATFORMS": "cpu",
+    }
+    line = [sys.executable, "-m", "jaxstyle.cli", "sweep", *QUICK, "--style-weight", "1", "2", "3", "--distributed"]
+    done = subprocess.run([*line, "--quiet"], env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout) == (0, "out/report.html\n"), done.stderr
+    assert len(list(Path("out").glob("cell*.png"))) == 3
