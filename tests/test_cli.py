@@ -27,7 +27,7 @@ from commandline import SHALLOW, Said, listing, picture, refused, shell
 from PIL import Image
 
 import jaxstyle
-from jaxstyle import cli, defaults, images, weights
+from jaxstyle import defaults, images, values, weights
 from jaxstyle.commands import inputs, job, records, session, settings
 from jaxstyle.networks import ARCHITECTURES
 from jaxstyle.networks.vgg import VGG
@@ -80,7 +80,7 @@ def test_what_the_help_repeats_is_what_the_package_has() -> None:
     assert tuple(SOLVERS) == defaults.SOLVERS
     assert tuple(PRESETS) == defaults.PRESETS
     assert get_args(Start) == defaults.STARTS
-    assert cli.SIDES == (images.MIN_SIDE, images.MAX_SIDE)
+    assert values.SIDES == (images.MIN_SIDE, images.MAX_SIDE)
 
 
 def test_no_arguments_show_the_help(call: Callable[..., Said]) -> None:

@@ -27,7 +27,19 @@ PURE = (
     "optimise",
     "sweeps",
 )
-OUTSIDE = ("values", "allocator", "images", "formats", "downloads", "weights", "layout", "report", "commands", "cli")
+OUTSIDE = (
+    "values",
+    "allocator",
+    "images",
+    "formats",
+    "downloads",
+    "weights",
+    "layout",
+    "report",
+    "commands",
+    "grammar",
+    "cli",
+)
 ORDER = PURE + OUTSIDE  # a file imports from those before it; a folder's files from one another too
 # Arguments with a default that the documented surface lets a caller give by position.
 POSITIONAL = {("load_image", "size"), ("save_image", "record"), ("save_image", "alpha"), ("load_network", "weights")}

@@ -15,7 +15,7 @@ import pytest
 from commandline import Said, listing, picture, refused
 from PIL import Image
 
-from jaxstyle import cli, values
+from jaxstyle import grammar, values
 from jaxstyle.commands import cells, grid, settings
 from jaxstyle.images import load_image, read_record
 from jaxstyle.sweeps import Plan
@@ -269,7 +269,7 @@ def test_a_grid_file_is_the_same_as_options(call: Callable[..., Said], folder: P
     Path("grid.toml").write_text(
         'style_weight = [10, 30.5]\n"tv-weight" = "log:1:100:3"\nlayer_weights = [[1, 1], [0, 2]]\ninit = "noise"\n'
     )
-    parser = cli.build_parser()
+    parser = grammar.build_parser()
     line = ["sweep", *QUICK, "--grid", "grid.toml"]
     from jaxstyle.commands.inputs import with_words
 
@@ -295,7 +295,7 @@ def test_a_grid_file_is_the_same_as_options(call: Callable[..., Said], folder: P
 
 def test_words_make_the_settings_again() -> None:
     """The command that a cell gives is parsed into that cell's settings."""
-    parser, base = cli.build_parser(), ["transfer", "c.png", "s.png"]
+    parser, base = grammar.build_parser(), ["transfer", "c.png", "s.png"]
     for words in (
         [],
         ["--preset", "crowsonkb"],

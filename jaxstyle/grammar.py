@@ -1,0 +1,243 @@
+"""The words of the command line: commands, options, what they may be and what they mean.
+
+Imports nothing slow, so that `jaxstyle --help` and a wrong word are answered at once.
+"""
+
+import argparse
+import re
+from typing import Any, NoReturn
+
+from jaxstyle import __version__, defaults
+from jaxstyle.errors import InputError, nearest
+from jaxstyle.values import SIDES, fraction, names, number, numbers, positive, several, whole
+
+EXAMPLES = """examples:
+  jaxstyle demo
+  jaxstyle transfer photo.jpg painting.jpg -o out.png
+  jaxstyle sweep photo.jpg painting.jpg -o grid --style-weight 10 30 100 --tv-weight 1 10
+  jaxstyle transfer photo.jpg painting.jpg -o out.png --network vgg19 --size 1024 --style-weight 30
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with one-line errors that name the nearest right word, and no abbreviations."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options, allow_abbrev=False)
+        # What argparse takes for a number and not for an option; its own pattern knows neither -1e5 nor -inf.
+        self._negative_number_matcher = re.compile(r"-(\.?\d|inf|nan)", re.IGNORECASE)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuses what is left over here, where the options of the command at hand are known."""
+        options, rest = super().parse_known_args(args, namespace)
+        if rest and rest[0].startswith("-"):
+            name = rest[0].partition("=")[0]
+            known = [option for action in self._actions for option in action.option_strings]
+            self.error(f"there is no option {name}{nearest(name, known)}")
+        if rest:
+            self.error(f"{rest[0]!r} is one argument too many, or apart from the others: options come last")
+        return options, rest
+
+    def error(self, message: str) -> NoReturn:
+        """Raises instead of printing usage and exiting, so that `main` words every error alike."""
+        message = message.removeprefix("argument ")
+        if match := re.fullmatch(r"(\S+): invalid choice: (.*) \(choose from (.*)\)", message, re.DOTALL):
+            given, choices = match[2].strip("'\""), [choice.strip(" '") for choice in match[3].split(",")]
+            message = f"{match[1]} is {given!r}; it is one of {', '.join(choices)}{nearest(given, choices)}"
+        raise InputError(f"{message} ({self.prog} --help)")
+
+
+class Axis(argparse.Action):
+    """Stores the values of a setting, ranges among them, and in which order settings were given."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        """One option with all its values."""
+        flat = [value for group in values for value in (group if isinstance(group, list) else [group])]
+        setattr(namespace, self.dest, flat)
+        namespace.axes = [*(dest for dest in namespace.axes if dest != self.dest), self.dest]
+
+
+class Several:
+    """Stands in for an argument group, and makes every setting take several values."""
+
+    ONE_VALUE = ("--weights", "--quiet", "--from")
+
+    def __init__(self, group: Any) -> None:
+        self.group = group
+
+    def add_argument(self, name: str, **options: Any) -> None:
+        """The option of `transfer`, as an axis."""
+        if name == "--save-every":
+            return
+        if name not in self.ONE_VALUE:
+            kind: Any = options.get("type")
+            if options.get("nargs") == "+":  # a list for each value, with commas
+                options["type"] = numbers if kind is number else names
+                options["metavar"] = f"{options['metavar']},..."
+            elif kind in (number, positive, fraction) or hasattr(kind, "whole"):
+                options["type"] = several(kind)
+            options |= {"nargs": "+", "action": Axis}
+        self.group.add_argument(name, **options)
+
+
+def build_parser() -> Parser:
+    """The whole grammar."""
+    parser = Parser(
+        prog="jaxstyle",
+        description="Neural style transfer: paints one picture in the manner of another.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"jaxstyle {__version__}")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
+    _add_transfer(commands.add_parser("transfer", help="paint CONTENT in the manner of STYLE"))
+    _add_sweep(commands.add_parser("sweep", help="paint every combination of some settings, small, to choose from"))
+    demo = commands.add_parser("demo", help="paint the pictures that come with jaxstyle")
+    demo.add_argument("-o", "--out", default="jaxstyle-demo", metavar="DIR", help="folder (default: %(default)s)")
+    sides = whole(32, SIDES[1])  # the pictures are wider than high
+    demo.add_argument("--size", type=sides, default=384, metavar="N", help="long side (default: %(default)s)")
+    demo.add_argument("--quiet", action="store_true", help="print only the results' names")
+    _add_weights(commands.add_parser("weights", help="list, fetch, convert or show networks' weights"))
+    commands.add_parser("info", help="versions, devices, networks at hand")
+    for command in commands.choices.values():
+        command.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    return parser
+
+
+def _add_transfer(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("content", metavar="CONTENT", nargs="?", help="the picture to paint")
+    parser.add_argument("styles", metavar="STYLE", nargs="*", help="the picture, or pictures, to paint like")
+    parser.add_argument("-o", "--out", metavar="OUT", help="result (default: CONTENT_STYLE.png, here)")
+    parser.add_argument(
+        "--from",
+        dest="source",
+        metavar="PNG",
+        help="begin with a result of jaxstyle and its settings; options given here replace them",
+    )
+    _add_program(parser.add_argument_group("network and size"))
+    _add_terms(parser.add_argument_group("what is minimised"))
+    _add_solver(parser.add_argument_group("how"))
+
+
+def _add_sweep(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Runs every combination of the settings that are given several values, and writes the pictures, sheet.png, "
+        "report.html and sweep.json to DIR. Ranges: linear:0:1:5, log:1:1000:8, random:0:1:5, log-random:1:1000:8."
+    )
+    parser.add_argument("content", metavar="CONTENT", help="the picture to paint")
+    parser.add_argument("styles", metavar="STYLE", nargs="+", help="the picture, or pictures, to paint like")
+    parser.add_argument("-o", "--out", metavar="DIR", required=True, help="folder; of the same sweep, to go on with it")
+    parser.add_argument("--contents", nargs="+", metavar="FILE", help="further pictures to paint: an axis of the grid")
+    parser.add_argument("--each-style", action="store_true", help="each STYLE by itself, an axis, and not mixed")
+    parser.add_argument("--grid", metavar="FILE.toml", help="settings and their values: style_weight = [10, 30]")
+    parser.add_argument("--lanes", type=whole(1, 10_000), metavar="N", help="side by side (default: as many as fit)")
+    parser.add_argument("--distributed", action="store_true", help="share the work with other hosts (jax.distributed)")
+    parser.add_argument("--yes", action="store_true", help=f"run more than {defaults.MOST_CELLS} combinations")
+    _add_program(Several(parser.add_argument_group("network and size")))
+    _add_terms(Several(parser.add_argument_group("what is minimised")))
+    _add_solver(Several(parser.add_argument_group("how")))
+    parser.set_defaults(size=[defaults.SWEEP_SIZE], axes=[])
+
+
+def _add_program(group: Any) -> None:
+    group.add_argument("--network", choices=defaults.NETWORKS, default=defaults.NETWORK, help="(default: %(default)s)")
+    group.add_argument("--weights", metavar="FILE", help="weights: .h5, .pth or .safetensors")
+    group.add_argument("--pooling", choices=("max", "average"), help="(default: the network's own)")
+    group.add_argument("--padding", choices=("zero", "edge", "reflect"), help="(default: the network's own)")
+    group.add_argument(
+        "--precision",
+        choices=("float32", "bfloat16"),
+        default="float32",
+        help="of convolutions (default: %(default)s)",
+    )
+    group.add_argument(
+        "--size",
+        type=whole(*SIDES),
+        metavar="N",
+        help=f"long side in pixels (default: the content's, at most {defaults.SIZE})",
+    )
+    group.add_argument(
+        "--min-size",
+        type=whole(*SIDES),
+        metavar="N",
+        help=f"where coarse-to-fine starts; equal to --size: a single size (default: {defaults.COARSEST})",
+    )
+
+
+def _add_terms(group: Any) -> None:
+    group.add_argument(
+        "--preset",
+        choices=defaults.PRESETS,
+        default="default",
+        help="formulae, layers and weights of a published program (default: jaxstyle's own)",
+    )
+    group.add_argument(
+        "--style-weight",
+        type=number,
+        metavar="X",
+        help=f"30 keeps the content clear, 300 drowns most of it (default: {defaults.STYLE_WEIGHT:g})",
+    )
+    group.add_argument("--content-weight", type=number, metavar="X", help=f"(default: {defaults.CONTENT_WEIGHT:g})")
+    group.add_argument(
+        "--tv-weight", type=number, metavar="X", help=f"smoothness (default: {defaults.VARIATION_WEIGHT:g})"
+    )
+    group.add_argument(
+        "--content-layers", nargs="+", metavar="NAME", help=f"(default: {' '.join(defaults.CONTENT_LAYERS)})"
+    )
+    group.add_argument(
+        "--style-layers", nargs="+", metavar="NAME", help=f"(default: {' '.join(defaults.STYLE_LAYERS)})"
+    )
+    group.add_argument(
+        "--layer-weights",
+        nargs="+",
+        type=number,
+        metavar="X",
+        help="one for each style layer (default: equal)",
+    )
+    group.add_argument("--mix", nargs="+", type=number, metavar="X", help="one for each STYLE (default: equal)")
+
+
+def _add_solver(group: Any) -> None:
+    group.add_argument("--optimizer", choices=defaults.SOLVERS, default="adam", help="(default: %(default)s)")
+    group.add_argument(
+        "--rate", type=positive, metavar="X", help=f"Adam's learning rate (default: {defaults.ADAM_RATE})"
+    )
+    group.add_argument(
+        "--steps",
+        type=whole(1, 10**6),
+        default=defaults.STEPS,
+        metavar="N",
+        help="at each size (default: %(default)s)",
+    )
+    group.add_argument(
+        "--init",
+        default="content",
+        metavar="START",
+        help=f"{', '.join(defaults.STARTS)} or a picture FILE (default: %(default)s)",
+    )
+    group.add_argument(
+        "--average",
+        type=fraction,
+        default=0.0,
+        metavar="X",
+        help="decay of a running mean of the iterates, such as 0.95 (default: off)",
+    )
+    seeds = whole(0, 2**32 - 1)  # more bits than that JAX would drop
+    group.add_argument("--seed", type=seeds, default=defaults.SEED, metavar="N", help="(default: %(default)s)")
+    group.add_argument("--save-every", type=whole(1, 10**6), metavar="N", help="write a picture every N steps too")
+    group.add_argument("--quiet", action="store_true", help="print only the result's name")
+
+
+def _add_weights(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", parser_class=Parser, required=True)
+    actions.add_parser("list", help="networks, sources, sizes, licences, and what is at hand")
+    fetch = actions.add_parser("fetch", help="download weights into the cache")
+    fetch.add_argument("name", metavar="NETWORK")
+    fetch.add_argument("--source", help="keras or torchvision (default: the first that has it)")
+    convert = actions.add_parser("convert", help="convert a .h5, .pth or .safetensors file")
+    convert.add_argument("file", metavar="FILE")
+    convert.add_argument("-o", "--out", metavar="OUT", help="(default: the cache, where --network finds it)")
+    convert.add_argument("--network", metavar="NAME", help="(default: found by the shapes)")
+    show = actions.add_parser("show", help="what a file, or a network at hand, holds")
+    show.add_argument("name", metavar="FILE|NETWORK")
