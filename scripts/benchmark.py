@@ -4,6 +4,8 @@
     python scripts/benchmark.py overhead --size 512                      what `transfer` adds to its steps
     python scripts/benchmark.py solvers --size 256                       loss at 100 evaluations, PyTorch's L-BFGS too
     python scripts/benchmark.py command --sizes 384 512                  the whole command: seconds and peak memory
+    python scripts/benchmark.py processes --sizes 128 --repeats 3        a sweep against a process for each picture
+    python scripts/benchmark.py lanes --sizes 128 256 --repeats 3        seconds a picture by lanes side by side
 
 PyTorch is needed for `step` and `solvers` (`pip install torch==2.13.0`). The two sides live in processes of their own
 and take turns, one measuring while the other sleeps; medians are compared. `--json FILE` keeps the rows.
@@ -21,6 +23,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import benchmark_sweeps
 import numpy as np
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
@@ -338,6 +341,16 @@ def command(options: argparse.Namespace) -> list[dict]:
     return rows
 
 
+BENCHMARKS = {
+    "step": step,
+    "overhead": overhead,
+    "solvers": solvers,
+    "command": command,
+    "processes": benchmark_sweeps.processes,
+    "lanes": benchmark_sweeps.lanes,
+}
+
+
 def show(rows: list[dict]) -> None:
     """A table in Markdown."""
     names = list(rows[0])
@@ -351,15 +364,18 @@ def main() -> None:
     if sys.argv[1:2] == ["serve"]:
         return serve(sys.argv[2], sys.argv[3], int(sys.argv[4]))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("benchmark", choices=("step", "overhead", "solvers", "command"))
+    parser.add_argument("benchmark", choices=BENCHMARKS)
     parser.add_argument("--network", default="vgg19")
     parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512])
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--weights", help="file of the network's weights")
+    parser.add_argument("--precisions", nargs="+", default=["float32"])
     parser.add_argument("--evaluations", type=int, default=100)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    rows = {"step": step, "overhead": overhead, "solvers": solvers, "command": command}[options.benchmark](options)
+    rows = BENCHMARKS[options.benchmark](options)
     show(rows)
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1) + "\n")
