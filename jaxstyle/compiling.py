@@ -43,13 +43,22 @@ class Compiled:
         traced = any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(arguments))
         return (self.function if traced else self._jitted)(*arguments, **static)
 
-    def ahead(self, *arguments: Any, **static: Any) -> Any:
-        """Compiles for arguments of these shapes; a call with such arguments then finds its program."""
-        return self._jitted.lower(*arguments, **static).compile()
+    def ahead(self, *arguments: Any, placed: bool, **static: Any) -> tuple[Any, Any]:
+        """Compiles for arguments of these shapes, so that a call with such arguments finds its program.
 
-    def shapes(self, *arguments: Any, **static: Any) -> Any:
-        """Shapes and types of the result."""
-        return jax.eval_shape(functools.partial(self.function, **static), *arguments)
+        Returns:
+          The program; and its result as shapes, `placed` on the devices where it will lie.
+        """
+        lowered = self._jitted.lower(*arguments, **static)
+        program = lowered.compile()
+        shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), lowered.out_info)
+        if placed:
+            shapes = jax.tree.map(
+                lambda x, where: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=where),
+                shapes,
+                program.output_shardings,
+            )
+        return program, shapes
 
 
 def compiled(*static_argnames: str) -> Callable[[Callable[..., Any]], Compiled]:

@@ -48,6 +48,8 @@ class Progress(NamedTuple):
       scale, scales: this scale, counted from 1, and how many there are.
       image: the result so far, (h, w, 3) at this scale's size; of a sweep, (n, h, w, 3).
       losses: per-step terms so far, over all scales; of a sweep, (n, steps).
+      evaluations: of the loss and its gradient, by each of these steps: all of them, those of line searches too, but
+        for the `init_evaluations` that a solver spends before its first step at each scale.
     """
 
     step: int
@@ -56,6 +58,7 @@ class Progress(NamedTuple):
     scales: int
     image: Array
     losses: LossTerms
+    evaluations: np.ndarray
 
 
 class Result(NamedTuple):
@@ -118,9 +121,9 @@ def _concatenate(infos: Sequence[Info]) -> Info:
     return jax.tree.map(lambda *xs: np.concatenate(xs), *infos)
 
 
-def _terms(infos: Sequence[Info]) -> LossTerms:
-    """Per-step terms, lanes first."""
-    return jax.tree.map(lambda x: np.moveaxis(x, 0, -1), _concatenate(infos).terms)
+def _per_step(infos: Sequence[Info]) -> Info:
+    """Per-step terms and evaluations, lanes first."""
+    return jax.tree.map(lambda x: np.moveaxis(x, 0, -1), _concatenate(infos))
 
 
 def _current(run: Run, decay: float) -> Array:
@@ -158,9 +161,9 @@ def paint(
     ]
     image: Any = None
     infos: list[Info] = []
-    with rehearsal(jobs if program.sharding is None else []) as ahead:
+    with rehearsal(jobs) as ahead:
         for number, scale in enumerate(plans, 1):
-            if number > 1 and ahead:
+            if number > 1:
                 ahead[number - 2].exception()  # waits; what went wrong there comes up again here
             targets, image = prepare(network, inputs, image, program=program, scale=scale)
             problem = Problem(network, targets, inputs.weights._replace(mix=None))
@@ -172,14 +175,16 @@ def paint(
                 if on_progress:
                     done = sum(len(info.evaluations) for info in new)
                     image = _current(run, program.decay)
-                    on_progress(Progress(done, steps, number, len(plans), image, _terms([*before, *new])))
+                    so_far = _per_step([*before, *new])
+                    on_progress(Progress(done, steps, number, len(plans), image, so_far.terms, so_far.evaluations))
 
             run, new = _optimise(runner, steps, chunk, report)
             infos += new
             image = _current(run, program.decay)
-    evaluations = _concatenate(infos).evaluations.sum(0)
+    all_infos = _per_step(infos)
+    evaluations = all_infos.evaluations.sum(-1)
     final = jax.device_get(runner.terms(image))
-    return Result(image, _terms(infos), final, int(evaluations) if lanes is None else evaluations)
+    return Result(image, all_infos.terms, final, int(evaluations) if lanes is None else evaluations)
 
 
 def _traced(network: Network, inputs: Inputs, program: Program, plans: Sequence[Scale], steps: int) -> Result:

@@ -324,17 +324,16 @@ def _compile_for(
     cpu: bool,
 ) -> Any:
     network, inputs = jax.tree.unflatten(tree, shapes)
-    lanes = () if scale.lanes is None else (scale.lanes,)
-    start = before and jax.ShapeDtypeStruct((*lanes, *before, 3), jnp.float32)
-    prepare.ahead(network, inputs, start, program=program, scale=scale)
-    targets, image = prepare.shapes(network, inputs, start, program=program, scale=scale)
+    lanes, placed = () if scale.lanes is None else (scale.lanes,), program.sharding is not None
+    start = before and jax.ShapeDtypeStruct((*lanes, *before, 3), jnp.float32, sharding=program.sharding)
+    _, (targets, image) = prepare.ahead(network, inputs, start, program=program, scale=scale, placed=placed)
     problem = Problem(network, targets, inputs.weights._replace(mix=None))
     if cpu and program.solver.has_inner_loop:
-        return jitted_evaluate.ahead(problem, image, program=program)
-    first = jitted_first.shapes(problem, image, inputs.rate, program=program)
+        return jitted_evaluate.ahead(problem, image, program=program, placed=placed)[0]
+    _, first = jitted_first.ahead(problem, image, inputs.rate, program=program, placed=placed)
     if cpu:
-        return jitted_step.ahead(problem, first, program=program)
-    return jitted_chunk.ahead(problem, first, program=program, count=count)
+        return jitted_step.ahead(problem, first, program=program, placed=placed)[0]
+    return jitted_chunk.ahead(problem, first, program=program, count=count, placed=placed)[0]
 
 
 def chunk_length(network: Network, steps: int) -> int:

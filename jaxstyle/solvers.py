@@ -92,6 +92,7 @@ class Adam:
     b2: float = 0.99
     epsilon: float = 1e-8
     has_inner_loop = False
+    init_evaluations = 0
 
     def _transform(self) -> optax.GradientTransformation:
         return optax.scale_by_adam(b1=self.b1, b2=self.b2, eps=self.epsilon)
@@ -132,6 +133,7 @@ class Lbfgs:
     line_search: LineSearch = "backtracking"
     max_evaluations: int = defaults.LINE_SEARCH_EVALUATIONS
     has_inner_loop = True
+    init_evaluations = 1  # jaxopt's state begins with the value
 
     def _solver(self, value_and_grad: ValueAndGrad, image: Image) -> jaxopt.LBFGS:
         eager = not isinstance(image, jax.core.Tracer)
@@ -244,6 +246,7 @@ class OptaxLbfgs:
     line_search: LineSearch = "zoom"
     max_evaluations: int = defaults.LINE_SEARCH_EVALUATIONS
     has_inner_loop = True
+    init_evaluations = 0
 
     def _transform(self) -> optax.GradientTransformationExtraArgs:
         if self.line_search == "zoom":

@@ -25,7 +25,7 @@ from jaxstyle.solvers import Adam, Solver
 from jaxstyle.starts import MIN_SIDE, Start, resize, scale_sizes
 from jaxstyle.types import Key, Pictures
 
-CPU_PIXELS = 50_000  # of all lanes of one program on a CPU: with more, their features no longer fit its caches
+CPU_PIXELS = 100_000  # of all lanes on one CPU device: with more, their features no longer fit its caches
 
 
 class Batch(NamedTuple):
@@ -49,6 +49,7 @@ def sweep(
     average: float = 0.0,
     key: Key | None = None,
     lanes: int | None = None,
+    report_every: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Result:
     """Many transfers, one for each place along the leading axes of its arguments.
@@ -77,6 +78,7 @@ def sweep(
       average: see `transfer`.
       key: keys (...), for starts from noise.
       lanes: how many run side by side; None for as many as fit.
+      report_every: see `transfer`.
       on_progress: called after each chunk of steps with a `Progress` whose arrays have the batch's lanes in front.
 
     Returns:
@@ -97,6 +99,7 @@ def sweep(
         min_size=min_size,
         average=average,
         key=key,
+        report_every=report_every,
     )
     if any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves((network, plan.inputs))):
         whole = plan.traced()
@@ -118,6 +121,7 @@ class Plan:
     sizes: Sequence[tuple[int, int]]
     steps: int
     init: str | None
+    report_every: int | None
 
     @property
     def count(self) -> int:
@@ -139,11 +143,13 @@ class Plan:
         min_size: int | None,
         average: float,
         key: Key | None,
+        report_every: int | None = None,
     ) -> "Plan":
         """Checks the arguments of `sweep`, and gives what varies one axis in front."""
         weights, objective, solver = weights or Weights(), objective or Objective(), solver or Adam()
         pictures = (styles,) if isinstance(styles, np.ndarray | jax.Array) else tuple(styles)
         check_transfer(content, pictures, network, weights, objective, steps, init, min_size, average, lanes=True)
+        check_whole(1 if report_every is None else report_every, "report_every", 1)
         inputs = Inputs(
             content=jnp.asarray(content, jnp.float32),
             styles=tuple(jnp.asarray(style, jnp.float32) for style in pictures),
@@ -156,7 +162,8 @@ class Plan:
         inputs, axes = _with_one_axis(inputs, shape)
         program = program_of(objective, solver, average, axes=axes)
         sizes = scale_sizes(*inputs.content.shape[-3:-1], min_size=min_size)
-        return cls(network, inputs, axes, program, shape, sizes, steps, init if isinstance(init, str) else None)
+        named = init if isinstance(init, str) else None
+        return cls(network, inputs, axes, program, shape, sizes, steps, named, report_every)
 
     def batches(
         self,
@@ -191,8 +198,8 @@ class Plan:
           InputError: not even one lane on each device fits.
         """
         devices, (height, width) = len(self._devices), self.sizes[-1]
-        lanes = max(1, CPU_PIXELS // (height * width)) if runs_on_cpu(self.network) else self.count
-        lanes = 1 if self._one_by_one else math.ceil(min(lanes, self.count) / devices) * devices
+        fast = devices * max(1, CPU_PIXELS // (height * width)) if runs_on_cpu(self.network) else self.count
+        lanes = 1 if self._one_by_one else math.ceil(min(fast, self.count) / devices) * devices
         available = _free_memory(self._devices[0]) if available is None else available
         while available is not None and (needed := self.bytes_needed(lanes)) > available:
             if lanes <= devices:
@@ -251,9 +258,7 @@ class Plan:
 
         def report(state: Progress) -> None:
             if on_progress:
-                on_progress(
-                    state._replace(image=state.image[None], losses=jax.tree.map(lambda x: x[None], state.losses))
-                )
+                on_progress(_over_lanes(lambda x: x[None], state))
 
         inputs, program = _pick(self.inputs, self.axes, lane), self.program._replace(axes=None)
         try:
@@ -275,6 +280,7 @@ class Plan:
             steps=self.steps,
             init=self.init,
             lanes=lanes,
+            report_every=self.report_every,
             on_progress=on_progress,
         )
 
@@ -289,9 +295,15 @@ def _first_lanes(on_progress: Callable[[Progress], None] | None, count: int) -> 
         return None
 
     def report(state: Progress) -> None:
-        on_progress(state._replace(image=state.image[:count], losses=jax.tree.map(lambda x: x[:count], state.losses)))
+        on_progress(_over_lanes(lambda x: x[:count], state))
 
     return report
+
+
+def _over_lanes(function: Callable[[Any], Any], state: Progress) -> Progress:
+    """The report with the function applied to its arrays."""
+    image, losses, evaluations = jax.tree.map(function, (state.image, state.losses, state.evaluations))
+    return state._replace(image=image, losses=losses, evaluations=evaluations)
 
 
 def _free_memory(device: jax.Device) -> int | None:

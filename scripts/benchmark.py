@@ -53,6 +53,7 @@ def jax_side(network: str, size: int) -> Callable[[], float]:
     import jax
 
     from jaxstyle.allocator import keep_freed_memory
+    from jaxstyle.compiling import compiler_options
     from jaxstyle.networks import ARCHITECTURES, Network
     from jaxstyle.objective import Weights, loss_terms, make_targets
 
@@ -61,7 +62,7 @@ def jax_side(network: str, size: int) -> Callable[[], float]:
     net = Network(jax.device_put(params), network, ARCHITECTURES[network], "torchvision")
     targets = jax.jit(make_targets)(net, content, [style])
     weights = jax.tree.map(np.float32, Weights(*WEIGHTS))
-    loss = jax.jit(jax.value_and_grad(lambda *inputs: loss_terms(*inputs).total))
+    loss = jax.jit(jax.value_and_grad(lambda *inputs: loss_terms(*inputs).total), compiler_options=compiler_options())
     image = jax.device_put(image)
     return lambda: float(jax.block_until_ready(loss(image, net, targets, weights))[0])
 
@@ -203,6 +204,7 @@ def overhead(options: argparse.Namespace) -> list[dict]:
     import jax
 
     import jaxstyle
+    from jaxstyle.compiling import compiler_options
 
     net = jaxstyle.load_network("compact")
     folder = Path(jaxstyle.__file__).parent / "demo"
@@ -221,7 +223,9 @@ def overhead(options: argparse.Namespace) -> list[dict]:
     inside = statistics.median(np.diff(marks)) / 10
     targets = jax.jit(jaxstyle.make_targets)(net, content, [style])
     weights = jax.tree.map(np.float32, jaxstyle.Weights())
-    loss = jax.jit(jax.value_and_grad(lambda *inputs: jaxstyle.loss_terms(*inputs).total))
+    loss = jax.jit(
+        jax.value_and_grad(lambda *inputs: jaxstyle.loss_terms(*inputs).total), compiler_options=compiler_options()
+    )
     image, bare = jax.device_put(content), []
     for _ in range(30):
         start = time.perf_counter()
@@ -365,7 +369,7 @@ def main() -> None:
         return serve(sys.argv[2], sys.argv[3], int(sys.argv[4]))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("benchmark", choices=BENCHMARKS)
-    parser.add_argument("--network", default="vgg19")
+    parser.add_argument("--network", default="compact")
     parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512])
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--repeats", type=int, default=15)

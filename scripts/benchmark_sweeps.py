@@ -15,9 +15,10 @@ STYLE_WEIGHTS = np.geomspace(5, 300, 8)
 
 
 def processes(options: argparse.Namespace) -> list[dict]:
-    """`jaxstyle sweep` over eight style weights against eight `jaxstyle transfer`, each side with an empty cache.
+    """`jaxstyle sweep` over eight style weights against eight `jaxstyle transfer`.
 
-    The processes share theirs: the first compiles, the others find its programs.
+    Three kinds of processes: each with an empty cache, so that each compiles; with one cache for all, so that seven find
+    what the first has compiled; and, against a sweep that finds its programs too, all with what was compiled before.
     """
     import jaxstyle
 
@@ -26,33 +27,37 @@ def processes(options: argparse.Namespace) -> list[dict]:
     weights = [f"{weight:.3g}" for weight in STYLE_WEIGHTS]
     rows = []
     for size in options.sizes:
-        times: dict[str, list[float]] = {"sweep": [], "processes": []}
+        times: dict[str, list[float]] = {}
         off = []
         for _ in range(options.repeats):
             with tempfile.TemporaryDirectory() as scratch:
-                one, each = f"{scratch}/sweep", f"{scratch}/each"
+
+                def run(name: str, commands: list[list[str]], caches: list[str]) -> None:
+                    began = time.perf_counter()
+                    for command, cache in zip(commands, caches, strict=True):
+                        line = [sys.executable, "-m", "jaxstyle.cli", *command]
+                        environment = {**os.environ, "JAXSTYLE_CACHE": f"{scratch}/{cache}"}  # noqa: B023
+                        subprocess.run(line, check=True, stdout=subprocess.DEVNULL, env=environment)
+                    times.setdefault(name, []).append(time.perf_counter() - began)  # noqa: B023
+
                 start = ["--size", str(size), "--quiet"]
-                sweep = ["sweep", *pictures, "-o", one, *start, "--style-weight", *weights]
+                sweeps = [
+                    ["sweep", *pictures, "-o", f"{scratch}/{name}", *start, "--style-weight", *weights]
+                    for name in ("cold", "warm")
+                ]
                 singles = [
-                    ["transfer", *pictures, "-o", f"{each}_{i}.png", *start, "--style-weight", weight]
+                    ["transfer", *pictures, "-o", f"{scratch}/{i}.png", *start, "--style-weight", weight]
                     for i, weight in enumerate(weights)
                 ]
-                times["sweep"].append(timed([sweep], f"{scratch}/a"))
-                times["processes"].append(timed(singles, f"{scratch}/b"))
-                off += [difference(f"{one}/cell_{i}.png", f"{each}_{i}.png") for i in range(len(weights))]
-        medians = {name: statistics.median(values) for name, values in times.items()}
-        ratio = statistics.median(b / a for a, b in zip(times["sweep"], times["processes"], strict=True))
-        rows.append({"size": size, **medians, "processes / sweep": ratio, "largest difference of 255": max(off)})
+                run("sweep", sweeps[:1], ["a"])
+                run("processes, nothing shared", singles, [f"own{i}" for i in range(len(singles))])
+                run("processes, one cache", singles, ["b"] * len(singles))
+                run("sweep, all compiled", sweeps[1:], ["a"])
+                run("processes, all compiled", singles, ["b"] * len(singles))
+                off += [difference(f"{scratch}/cold/cell_{i}.png", f"{scratch}/{i}.png") for i in range(len(weights))]
+        row = {"size": size} | {name: statistics.median(values) for name, values in times.items()}
+        rows.append(row | {"largest difference of 255": max(off)})
     return rows
-
-
-def timed(commands: list[list[str]], cache: str) -> float:
-    """Seconds of some commands, one after the other, with a cache folder of their own."""
-    began = time.perf_counter()
-    for command in commands:
-        line = [sys.executable, "-m", "jaxstyle.cli", *command]
-        subprocess.run(line, check=True, stdout=subprocess.DEVNULL, env={**os.environ, "JAXSTYLE_CACHE": cache})
-    return time.perf_counter() - began
 
 
 def difference(a: str, b: str) -> int:

@@ -32,12 +32,17 @@ def plain_line(error: Exception) -> str:
     return text if isinstance(error, InputError) else f"{type(error).__name__}: {text} (--debug shows where)"
 
 
-def start_jax(*, distributed: bool = False) -> None:
+def start_jax(*, distributed: bool = False, lanes: int = 1) -> None:
     """Keeps compiled programs in the cache folder, so that the next run of the same size need not compile.
 
     With `distributed`, joins the other hosts: those that JAX finds by itself (TPU pods, Slurm, MPI), or those that
     JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID name.
+
+    Where up to `lanes` pictures may run side by side, each core of a CPU becomes a device: small convolutions do not
+    share their work well among cores.
     """
+    if lanes > 1 and "host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
+        jax.config.update("jax_num_cpu_devices", min(lanes, _cores()))
     if distributed:
         count, own = (os.environ.get(name) for name in ("JAX_NUM_PROCESSES", "JAX_PROCESS_ID"))
         try:
@@ -51,6 +56,11 @@ def start_jax(*, distributed: bool = False) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _bar_console(console: Console) -> Console:

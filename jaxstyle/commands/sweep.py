@@ -32,8 +32,9 @@ def run(options: argparse.Namespace) -> int:
     from jaxstyle.weights import show
 
     settings = [resolve(cell, inputs.size) for _, cell, inputs in cells]
-    start_jax(distributed=options.distributed)
-    networks = {network_key(s): open_network(s, options.quiet) for s in settings}
+    start_jax(distributed=options.distributed, lanes=options.lanes or len(cells))
+    distinct = {network_key(s): s for s in settings}
+    networks = {key: open_network(s, options.quiet) for key, s in distinct.items()}
     held = {name: show(name) for name in {s.weights or s.network for s in settings}}
     tasks = [
         Task(index, inputs, s, origin(inputs, s, held=held[s.weights or s.network]))
