@@ -3,6 +3,9 @@
 python scripts/make_figures.py        some three minutes on two cores
 """
 
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +28,7 @@ def beside(images: list[np.ndarray], height: int) -> np.ndarray:
 
 
 def main() -> None:
-    """Two rows (content, style, result), and a row of three style weights."""
+    """Two rows (content, style, result), a row of three style weights, and a sheet."""
     network = jaxstyle.load_network("compact")
     content = jaxstyle.load_image(DEMO / "content.jpg", 512)
     for name in ("strokes", "pattern"):
@@ -39,6 +42,16 @@ def main() -> None:
         for weight in (10.0, 50.0, 250.0)
     ]
     jaxstyle.save_image(HERE / "figures" / "weights.jpg", beside(results, 300))
+    sheet()
+
+
+def sheet() -> None:
+    """The contact sheet of a small sweep."""
+    with tempfile.TemporaryDirectory() as folder:
+        pictures = [DEMO / "content.jpg", DEMO / "style_strokes.jpg"]
+        words = ["sweep", *pictures, "-o", f"{folder}/grid", "--style-weight", 10, 50, 250, "--tv-weight", 0.3, 3, 30]
+        subprocess.run([sys.executable, "-m", "jaxstyle.cli", *map(str, words)], check=True)
+        jaxstyle.save_image(HERE / "figures" / "sheet.jpg", jaxstyle.load_image(f"{folder}/grid/sheet.png"))
 
 
 if __name__ == "__main__":
