@@ -17,8 +17,9 @@ STYLE_WEIGHTS = np.geomspace(5, 300, 8)
 def processes(options: argparse.Namespace) -> list[dict]:
     """`jaxstyle sweep` over eight style weights against eight `jaxstyle transfer`.
 
-    Three kinds of processes: each with an empty cache, so that each compiles; with one cache for all, so that seven find
-    what the first has compiled; and, against a sweep that finds its programs too, all with what was compiled before.
+    Three kinds of processes: each with an empty cache, so that each compiles; with one cache for all, so that seven
+    find what the first has compiled; and, against a sweep that finds its programs too, all with what was compiled
+    before.
     """
     import jaxstyle
 
@@ -36,7 +37,7 @@ def processes(options: argparse.Namespace) -> list[dict]:
                     began = time.perf_counter()
                     for command, cache in zip(commands, caches, strict=True):
                         line = [sys.executable, "-m", "jaxstyle.cli", *command]
-                        environment = {**os.environ, "JAXSTYLE_CACHE": f"{scratch}/{cache}"}  # noqa: B023
+                        environment = {**os.environ, "JAXSTYLE_CACHE": f"{scratch}/{cache}"}
                         subprocess.run(line, check=True, stdout=subprocess.DEVNULL, env=environment)
                     times.setdefault(name, []).append(time.perf_counter() - began)  # noqa: B023
 

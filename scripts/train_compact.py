@@ -30,6 +30,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from PIL import Image, ImageOps
+from recycling import dead_channels, recycle, recycled, told
 from training_crops import Pictures, random_batch, read_pictures, stack
 
 from jaxstyle.defaults import CONTENT_LAYERS, STYLE_LAYERS
@@ -41,6 +42,8 @@ STUDENT = ARCHITECTURES["compact"]
 PREPROCESSING_KIND = "torchvision"
 SIZES = (128, 256, 512)  # sides of the crops, one batch of each in turn
 MEASURED = 24  # batches of the middle size, from which the teacher's statistics are taken
+RECYCLED_EVERY = 400  # steps, in the first half of the training
+LONGEST = 60  # seconds between two steps that the clock counts: a stopped process does not grow older
 UNSEEN_SIZES = (256, 512)
 TEACHER_DTYPE = jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16
 
@@ -303,7 +306,7 @@ def train(teacher: Teacher, pictures: Pictures, args: argparse.Namespace) -> tup
     first = measured(pictures, args)
     targets = measure(teacher, first)
     if args.start:
-        params, heads = load(args.start)
+        (params, heads), _ = recycled(jax.random.key(args.seed), student_features, load(args.start), first)
         fitted = jax.jit(lambda params, images: fitted_heads(params, teacher, targets, images))(params, first[0])
         state = params, {name: heads.get(name, head) for name, head in fitted.items()}
     else:
@@ -318,25 +321,31 @@ def train(teacher: Teacher, pictures: Pictures, args: argparse.Namespace) -> tup
         unseen(state)  # compiled here, off the clock
     print(f"ready: batches of {shapes}, {len(pictures.pixels)} pictures", flush=True)
 
-    start = told = time.time()
+    last = time.time()
+    elapsed = saved = 0.0
     i = seen = 0
-    while (done := (time.time() - start) / (60 * args.minutes)) < 1:
+    while (done := elapsed / (60 * args.minutes)) < 1:
         rate = args.rate * min(1.0, (i + 1) / args.warm_up) * 0.5 * (1 + np.cos(np.pi * done))
         decay = min(0.999, (i + 1) / (i + 20))
         training = steps[i % len(steps)](training, pictures, np.int32(i), np.float32(rate), np.float32(decay))
         seen += shapes[i % len(shapes)][0]
         i += 1
-        if i % 100 == 0:  # the only place where the host waits for the device
+        if i % 50 == 0:  # the only place where the host waits for the device
             explained = told_apart(training.smooth)
-            elapsed = time.time() - start
             print(f"{i} steps, {seen} crops, {elapsed:.0f} s, {i / elapsed:.1f} steps/s: {explained}", flush=True)
-            if time.time() - told > args.every:
-                told = time.time()
+            if elapsed - saved > args.every:
+                saved = elapsed
                 save(training.average, args.checkpoint, seen)
-                if unseen:
-                    print(f"    unseen: {told_apart(unseen(training.average))}", flush=True)
+        if i % args.look == 0:
+            print(f"    {told(dead_channels(student_features, training.average[0], first))}", flush=True)
+            if unseen:
+                print(f"    unseen: {told_apart(unseen(training.average))}", flush=True)
+        if i % RECYCLED_EVERY == 0 and done < 0.5:
+            training = recycle(jax.random.key(i), student_features, training, solver, first)
+        now = time.time()
+        elapsed, last = elapsed + min(now - last, LONGEST), now
     save(training.average, args.checkpoint, seen)
-    print(f"{i} steps, {seen} crops in {(time.time() - start) / 60:.1f} minutes", flush=True)
+    print(f"{i} steps, {seen} crops in {elapsed / 60:.1f} minutes", flush=True)
     return training.average, targets
 
 
@@ -398,6 +407,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--evaluate", action="store_true", help="do not train: evaluate and export the checkpoint")
     parser.add_argument("--minutes", type=float, default=90, help="of training; compiling comes before")
     parser.add_argument("--every", type=float, default=75, help="seconds between checkpoints")
+    parser.add_argument("--look", type=int, default=400, help="steps between evaluations")
     parser.add_argument("--batch", type=int, default=16, help="crops of 128 px at a time, fewer of larger ones")
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--warm-up", type=int, default=200, help="steps until the full rate")
