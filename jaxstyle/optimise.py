@@ -58,7 +58,7 @@ class Progress(NamedTuple):
     scales: int
     image: Array
     losses: LossTerms
-    evaluations: np.ndarray
+    evaluations: Array
 
 
 class Result(NamedTuple):
