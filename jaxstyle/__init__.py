@@ -11,7 +11,10 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from jaxstyle.errors import InputError
     from jaxstyle.images import load_image, save_image
+    from jaxstyle.inspection import layer_statistics
+    from jaxstyle.inversion import reconstruct, synthesise
     from jaxstyle.losses import content_loss, gram_matrix, style_loss, total_variation
+    from jaxstyle.metrics import psnr, ssim
     from jaxstyle.networks import Network
     from jaxstyle.objective import PRESETS, LossTerms, Objective, Targets, Weights, loss_terms, make_targets
     from jaxstyle.optimise import DivergedError, Progress, Result, transfer
@@ -28,6 +31,9 @@ _HOMES = {
     "solvers": ("Adam", "Lbfgs", "OptaxLbfgs"),
     "optimise": ("DivergedError", "Progress", "Result", "transfer"),
     "sweeps": ("sweep",),
+    "metrics": ("psnr", "ssim"),
+    "inversion": ("reconstruct", "synthesise"),
+    "inspection": ("layer_statistics",),
     "weights": ("load_network",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -56,6 +62,11 @@ __all__ = [  # noqa: RUF022 - in the order of the modules
     "Result",
     "transfer",
     "sweep",
+    "psnr",
+    "ssim",
+    "reconstruct",
+    "synthesise",
+    "layer_statistics",
     "load_network",
 ]
 

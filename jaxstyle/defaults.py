@@ -16,11 +16,30 @@ COARSEST = 128  # long side at which coarse-to-fine starts
 SWEEP_SIZE = 192  # the same of the pictures of a sweep
 MOST_CELLS = 500  # that a sweep runs without being told that this is meant
 STEPS = 80  # at each scale
+
+COMPARE_SIZE = 160
+COMPARE_EVALUATIONS = 100
+COMPARE_RATES = (0.005, 0.015, 0.05)
+ABLATE_SIZE = 160
+ABLATE_STEPS = 100
+ABLATE_RATE = 0.03  # from noise there is a longer way to go; 0.05 leaves grain
+ABLATE_RATIOS = (1.0, 10.0, 100.0, 1000.0)
+
 SEED = 0
 
 ADAM_RATE = 0.015
 HISTORY = 20
 LINE_SEARCH_EVALUATIONS = 20
+
+INVERSION_LAYERS = ("conv1_1", "relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+INVERSION_STEPS = 100
+INVERSION_VARIATION = 0.3
+TEXTURE_STEPS = 80
+TEXTURE_VARIATION = 0.01
+TEXTURE_COARSEST = 64  # long side in pixels of the source at the coarsest scale
+FEATURES_LAYER = "relu3_1"
+FEATURES_COUNT = 24
+STUDY_SIZE = 256  # long side of the picture that is looked into
 
 STARTS = ("content", "noise", "style", "blur")
 SOLVERS = ("adam", "lbfgs", "optax-lbfgs")

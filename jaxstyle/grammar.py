@@ -93,6 +93,11 @@ def build_parser() -> Parser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
     _add_transfer(commands.add_parser("transfer", help="paint CONTENT in the manner of STYLE"))
     _add_sweep(commands.add_parser("sweep", help="paint every combination of some settings, small, to choose from"))
+    _add_compare(commands.add_parser("compare", help="the same loss under every optimizer, in one figure"))
+    _add_ablate(commands.add_parser("ablate", help="style layers by style weights, the papers' grid, in one figure"))
+    _add_reconstruct(commands.add_parser("reconstruct", help="what each layer keeps of a picture, in one figure"))
+    _add_texture(commands.add_parser("texture", help="textures from a picture's statistics, of any size, seamless too"))
+    _add_features(commands.add_parser("features", help="a layer's feature maps, filters, and statistics of all layers"))
     demo = commands.add_parser("demo", help="paint the pictures that come with jaxstyle")
     demo.add_argument("-o", "--out", default="jaxstyle-demo", metavar="DIR", help="folder (default: %(default)s)")
     sides = whole(32, SIDES[1])  # the pictures are wider than high
@@ -140,17 +145,177 @@ def _add_sweep(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(size=[defaults.SWEEP_SIZE], axes=[])
 
 
-def _add_program(group: Any) -> None:
-    group.add_argument("--network", choices=defaults.NETWORKS, default=defaults.NETWORK, help="(default: %(default)s)")
-    group.add_argument("--weights", metavar="FILE", help="weights: .h5, .pth or .safetensors")
-    group.add_argument("--pooling", choices=("max", "average"), help="(default: the network's own)")
-    group.add_argument("--padding", choices=("zero", "edge", "reflect"), help="(default: the network's own)")
-    group.add_argument(
-        "--precision",
-        choices=("float32", "bfloat16"),
-        default="float32",
-        help="of convolutions (default: %(default)s)",
+def _add_compare(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Minimises the same loss by Adam at several learning rates and by three kinds of L-BFGS, from the content and "
+        "from noise, at a single size. FIG.png, FIG.pdf and FIG.json: loss against evaluations and against seconds, "
+        "and each one's picture at equal cost."
     )
+    _add_pair(parser)
+    parser.set_defaults(mix=None, min_size=None, optimizer="adam", rate=None, init="content", average=0.0)
+    parser.set_defaults(steps=defaults.STEPS)
+    parser.add_argument("-o", "--out", metavar="FIG.png", help="(default: CONTENT_STYLE_comparison.png, here)")
+    _add_size(parser, defaults.COMPARE_SIZE)
+    parser.add_argument(
+        "--evaluations",
+        type=whole(2, 10_000),
+        default=defaults.COMPARE_EVALUATIONS,
+        metavar="N",
+        help="of loss and gradient, for each (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--rates",
+        nargs="+",
+        type=positive,
+        default=list(defaults.COMPARE_RATES),
+        metavar="X",
+        help=f"Adam's learning rates (default: {' '.join(f'{x:g}' for x in defaults.COMPARE_RATES)})",
+    )
+    _add_seed(parser)
+    parser.add_argument("--quiet", action="store_true", help="print only the result's name")
+    _add_network(parser.add_argument_group("network"))
+    _add_terms(parser.add_argument_group("what is minimised"), mix=False)
+
+
+def _add_ablate(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "A sweep over sets of style layers (rows: the first of --layers, the first two, and so on) and ratios of "
+        "style to content (columns). DIR is a sweep's folder, with ablation.png, .pdf and .json in it; the same "
+        "command again goes on where it was stopped."
+    )
+    _add_pair(parser)
+    parser.add_argument("-o", "--out", metavar="DIR", help="folder (default: CONTENT_STYLE_ablation, here)")
+    parser.add_argument(
+        "--layers",
+        nargs="+",
+        default=list(defaults.STYLE_LAYERS),
+        metavar="NAME",
+        help=f"style layers, shallow to deep (default: {' '.join(defaults.STYLE_LAYERS)})",
+    )
+    parser.add_argument(
+        "--ratios",
+        nargs="+",
+        type=positive,
+        default=list(defaults.ABLATE_RATIOS),
+        metavar="X",
+        help=f"style weight over content weight (default: {' '.join(f'{x:g}' for x in defaults.ABLATE_RATIOS)})",
+    )
+    parser.add_argument(
+        "--content-layers",
+        nargs="+",
+        default=list(defaults.CONTENT_LAYERS),
+        metavar="NAME",
+        help=f"(default: {' '.join(defaults.CONTENT_LAYERS)})",
+    )
+    parser.add_argument("--network", choices=defaults.NETWORKS, default=defaults.NETWORK, help="(default: %(default)s)")
+    parser.add_argument("--weights", metavar="FILE", help="weights: .h5, .pth or .safetensors")
+    _add_size(parser, defaults.ABLATE_SIZE)
+    parser.add_argument(
+        "--steps", type=whole(1, 10**6), default=defaults.ABLATE_STEPS, metavar="N", help="(default: %(default)s)"
+    )
+    parser.add_argument(
+        "--rate",
+        type=positive,
+        default=defaults.ABLATE_RATE,
+        metavar="X",
+        help="Adam's learning rate (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--init",
+        default="noise",
+        metavar="START",
+        help=f"{', '.join(defaults.STARTS)} or a picture FILE (default: %(default)s, as in the paper)",
+    )
+    _add_seed(parser)
+    parser.add_argument("--quiet", action="store_true", help="print only the results' names")
+
+
+def _add_reconstruct(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Finds, from noise, the picture that has a layer's features, for each layer by itself. FIG.png, FIG.pdf and "
+        "FIG.json: the reconstructions, their feature errors, and how near they are to the picture."
+    )
+    parser.add_argument("picture", metavar="IMAGE", help="the picture to look into")
+    parser.add_argument("-o", "--out", metavar="FIG.png", help="(default: IMAGE_reconstructions.png, here)")
+    _add_study(parser, defaults.INVERSION_LAYERS, defaults.INVERSION_STEPS, "of each reconstruction")
+    parser.add_argument("--size", type=whole(*SIDES), metavar="N", help=_STUDY_SIZE)
+    _add_inversion(parser, defaults.INVERSION_VARIATION)
+
+
+def _add_texture(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Textures with the Gram matrices of STYLE at its first layer, its first two, and so on, at a single size, and "
+        "at all of them from coarse to fine. FIG.png, FIG.pdf, FIG.json, and each texture as FIG_*.png."
+    )
+    parser.add_argument("picture", metavar="STYLE", help="the picture to make textures of")
+    parser.add_argument("-o", "--out", metavar="FIG.png", help="(default: STYLE_textures.png, here)")
+    _add_study(parser, defaults.STYLE_LAYERS, defaults.TEXTURE_STEPS, "at each size")
+    sides = whole(*SIDES)
+    parser.add_argument("--source-size", type=sides, metavar="N", help=_STUDY_SIZE)
+    parser.add_argument("--size", type=sides, metavar="N", help="long side of the textures (default: the source's)")
+    parser.add_argument("--width", type=sides, metavar="N", help="of the textures, in pixels")
+    parser.add_argument("--height", type=sides, metavar="N", help="of the textures, in pixels")
+    parser.add_argument("--tile", action="store_true", help="textures that repeat without a seam; sides in 16 pixels")
+    _add_inversion(parser, defaults.TEXTURE_VARIATION)
+
+
+def _add_features(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "The feature maps of a layer, the filters of the first one, and mean, root mean square and sparsity of all: "
+        "FIG.png, FIG.pdf and FIG.json."
+    )
+    parser.add_argument("picture", metavar="IMAGE", help="the picture to look at")
+    parser.add_argument("--layer", metavar="NAME", default=defaults.FEATURES_LAYER, help="(default: %(default)s)")
+    parser.add_argument("-o", "--out", metavar="FIG.png", help="(default: IMAGE_LAYER.png, here)")
+    parser.add_argument("--size", type=whole(*SIDES), metavar="N", help=_STUDY_SIZE)
+    parser.add_argument(
+        "--count", type=whole(1, 512), default=defaults.FEATURES_COUNT, metavar="N", help="maps (default: %(default)s)"
+    )
+    parser.add_argument("--strongest", action="store_true", help="those of the largest mean square, not the first ones")
+    parser.add_argument("--quiet", action="store_true", help="print only the result's name")
+    _add_network(parser.add_argument_group("network"))
+
+
+_STUDY_SIZE = f"long side in pixels at which it is read (default: its own, at most {defaults.STUDY_SIZE})"
+
+
+def _add_study(parser: argparse.ArgumentParser, layers: tuple[str, ...], steps: int, when: str) -> None:
+    parser.add_argument(
+        "--layers", nargs="+", default=list(layers), metavar="NAME", help=f"(default: {' '.join(layers)})"
+    )
+    parser.add_argument(
+        "--steps", type=whole(1, 10**6), default=steps, metavar="N", help=f"{when} (default: %(default)s)"
+    )
+
+
+def _add_inversion(parser: argparse.ArgumentParser, variation: float) -> None:
+    parser.add_argument(
+        "--tv-weight", type=number, default=variation, metavar="X", help="smoothness (default: %(default)s)"
+    )
+    parser.add_argument("--optimizer", choices=defaults.SOLVERS, default="lbfgs", help="(default: %(default)s)")
+    _add_seed(parser)
+    parser.add_argument("--quiet", action="store_true", help="print only the results' names")
+    _add_network(parser.add_argument_group("network"))
+
+
+def _add_pair(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("content", metavar="CONTENT", help="the picture to paint")
+    parser.add_argument("styles", metavar="STYLE", nargs=1, help="the picture to paint like")
+
+
+def _add_size(parser: argparse.ArgumentParser, size: int) -> None:
+    parser.add_argument(
+        "--size", type=whole(*SIDES), default=size, metavar="N", help="long side in pixels (default: %(default)s)"
+    )
+
+
+def _add_seed(group: Any) -> None:
+    seeds = whole(0, 2**32 - 1)  # more bits than that JAX would drop
+    group.add_argument("--seed", type=seeds, default=defaults.SEED, metavar="N", help="(default: %(default)s)")
+
+
+def _add_program(group: Any) -> None:
+    _add_network(group)
     group.add_argument(
         "--size",
         type=whole(*SIDES),
@@ -165,7 +330,20 @@ def _add_program(group: Any) -> None:
     )
 
 
-def _add_terms(group: Any) -> None:
+def _add_network(group: Any) -> None:
+    group.add_argument("--network", choices=defaults.NETWORKS, default=defaults.NETWORK, help="(default: %(default)s)")
+    group.add_argument("--weights", metavar="FILE", help="weights: .h5, .pth or .safetensors")
+    group.add_argument("--pooling", choices=("max", "average"), help="(default: the network's own)")
+    group.add_argument("--padding", choices=("zero", "edge", "reflect"), help="(default: the network's own)")
+    group.add_argument(
+        "--precision",
+        choices=("float32", "bfloat16"),
+        default="float32",
+        help="of convolutions (default: %(default)s)",
+    )
+
+
+def _add_terms(group: Any, *, mix: bool = True) -> None:
     group.add_argument(
         "--preset",
         choices=defaults.PRESETS,
@@ -195,7 +373,8 @@ def _add_terms(group: Any) -> None:
         metavar="X",
         help="one for each style layer (default: equal)",
     )
-    group.add_argument("--mix", nargs="+", type=number, metavar="X", help="one for each STYLE (default: equal)")
+    if mix:
+        group.add_argument("--mix", nargs="+", type=number, metavar="X", help="one for each STYLE (default: equal)")
 
 
 def _add_solver(group: Any) -> None:
@@ -223,8 +402,7 @@ def _add_solver(group: Any) -> None:
         metavar="X",
         help="decay of a running mean of the iterates, such as 0.95 (default: off)",
     )
-    seeds = whole(0, 2**32 - 1)  # more bits than that JAX would drop
-    group.add_argument("--seed", type=seeds, default=defaults.SEED, metavar="N", help="(default: %(default)s)")
+    _add_seed(group)
     group.add_argument("--save-every", type=whole(1, 10**6), metavar="N", help="write a picture every N steps too")
     group.add_argument("--quiet", action="store_true", help="print only the result's name")
 

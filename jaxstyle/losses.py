@@ -85,6 +85,19 @@ def total_variation(image: Image) -> Scalar:
     return jnp.mean((image[1:] - image[:-1]) ** 2) + jnp.mean((image[:, 1:] - image[:, :-1]) ** 2)
 
 
+def periodic_variation(image: Image) -> Scalar:
+    """`total_variation` of a picture that tiles the plane: the last row and column have neighbours too, the first."""
+    return sum((jnp.mean((jnp.roll(image, -1, axis) - image) ** 2) for axis in (0, 1)), jnp.zeros((), image.dtype))
+
+
+def excess(image: Image) -> Scalar:
+    """Mean squared distance of pixel values from [0, 1]: 0 within it, for solvers that leave pixels free.
+
+    Mahendran and Vedaldi (2014), section 3, have a steep norm, the sixth power, to the same end.
+    """
+    return jnp.mean((image - jnp.clip(image, 0.0, 1.0)) ** 2)
+
+
 # The formulae of published programs, for the presets. Their weights only mean the same with the same features:
 # Keras weights (BGR, 0 to 255) for gatys and neural-style, torchvision's for the other two.
 

@@ -103,7 +103,13 @@ def content_targets(network: Network, content: Image, objective: Objective) -> F
 
 
 def style_statistics(network: Network, style: Picture, objective: Objective) -> dict[str, Statistic]:
-    """Statistics of one style picture at the style layers."""
+    """Statistics of one style picture at the style layers.
+
+    With a network that takes the image for periodic they are those of the style continued by its mirror image: a
+    picture of which copies do not match at their borders would have the image look like these borders too.
+    """
+    if network.module.padding == "periodic":
+        network = network.with_options(padding="reflect")
     features = network.features(jnp.asarray(style), objective.style_layers)
     return {layer: objective.formula.statistic(x) for layer, x in features.items()}
 

@@ -51,7 +51,7 @@ def load_network(
       weights: a file of that network (.h5 of jaxstyle or Keras, .pth, .safetensors). None: the shipped file,
         or the one in the cache, or else the registry's first source of it, downloaded and cached.
       pooling: "max" or "average". None, here and below, means the network's own.
-      padding: "zero", "edge" or "reflect".
+      padding: "zero", "edge", "reflect" or "periodic".
       dtype: of the convolutions, float32 or bfloat16.
       progress: called with (bytes so far, bytes in all) during a download.
 

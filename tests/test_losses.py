@@ -158,8 +158,27 @@ def test_total_variation_of_a_ramp_is_its_squared_slopes_whatever_the_size(size)
     close(losses.total_variation(jnp.asarray(ramp)), expected)
 
 
+def test_periodic_variation_is_that_of_a_picture_repeated_wherever_it_is_cut():
+    image = picture(16)
+    below, right = np.roll(image, -1, 0) - image, np.roll(image, -1, 1) - image
+    close(losses.periodic_variation(jnp.asarray(image)), np.mean(below**2) + np.mean(right**2))
+    rolled = jnp.roll(jnp.asarray(image), (2, 3), (0, 1))
+    np.testing.assert_allclose(losses.periodic_variation(rolled), losses.periodic_variation(jnp.asarray(image)), 1e-6)
+    large = jnp.asarray(np.tile(image, (30, 30, 1)))
+    np.testing.assert_allclose(losses.total_variation(large), losses.periodic_variation(jnp.asarray(image)), 0.02)
+
+
+def test_excess_is_the_squared_distance_from_the_range():
+    assert losses.excess(jnp.asarray(picture(17))) == 0
+    image = 4 * picture(18) - 2
+    expected = np.mean(np.maximum(0, -image) ** 2 + np.maximum(0, image - 1) ** 2)
+    assert expected > 0.1
+    close(losses.excess(jnp.asarray(image)), expected)
+
+
 @pytest.mark.parametrize(
-    "variation", [losses.total_variation, losses.nine_point_variation, losses.absolute_variation_255]
+    "variation",
+    [losses.total_variation, losses.nine_point_variation, losses.absolute_variation_255, losses.periodic_variation],
 )
 def test_variations_are_zero_on_constants_and_blind_to_a_shift(variation):
     assert variation(jnp.full((6, 7, 3), 0.3)) == 0
@@ -310,6 +329,8 @@ PIXELS = {
     "total variation": losses.total_variation,
     "absolute variation": losses.absolute_variation_255,
     "nine points": losses.nine_point_variation,
+    "periodic": losses.periodic_variation,
+    "excess": lambda image: losses.excess(3 * image - 1),
 }
 
 

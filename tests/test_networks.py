@@ -12,7 +12,7 @@ from jaxstyle.networks import ARCHITECTURES, PREPROCESSING
 from jaxstyle.networks.vgg import VGG, pool
 
 DEEP = VGG(depths=(2, 1, 2, 1, 1), widths=(4, 5, 6, 5, 4))
-MODES = {"zero": "constant", "edge": "edge", "reflect": "reflect"}
+MODES = {"zero": "constant", "edge": "edge", "reflect": "reflect", "periodic": "wrap"}
 
 
 def naive_pool(x, pooling):
@@ -41,7 +41,7 @@ def naive_features(net, image, pooling, padding):
 
 
 @pytest.mark.parametrize("pooling", ["max", "average"])
-@pytest.mark.parametrize("padding", ["zero", "edge", "reflect"])
+@pytest.mark.parametrize("padding", MODES)
 @pytest.mark.parametrize("size", [(32, 48), (45, 35)])
 def test_features_equal_a_naive_twin(pooling, padding, size):
     net = network(module=DEEP, pooling=pooling, padding=padding)
@@ -54,13 +54,13 @@ def test_features_equal_a_naive_twin(pooling, padding, size):
         np.testing.assert_allclose(found[name], value, atol=2e-6 * np.abs(value).max(), err_msg=name)
 
 
-@pytest.mark.parametrize("padding", ["zero", "edge", "reflect"])
+@pytest.mark.parametrize("padding", MODES)
 @pytest.mark.parametrize("pooling", ["max", "average"])
 def test_features_equal_pytorch(pooling, padding):
     torch = pytest.importorskip("torch")
     net = network(module=DEEP, pooling=pooling, padding=padding)
     image = picture(2, 37, 41)
-    mode = {"zero": "zeros", "edge": "replicate", "reflect": "reflect"}[padding]
+    mode = {"zero": "zeros", "edge": "replicate", "reflect": "reflect", "periodic": "circular"}[padding]
     pooled = {"max": torch.nn.MaxPool2d, "average": torch.nn.AvgPool2d}[pooling](2, 2)
     seen = (np.array(image) - np.float32([0.485, 0.456, 0.406])) / np.float32([0.229, 0.224, 0.225])
     x = torch.from_numpy(seen).permute(2, 0, 1)[None]
@@ -86,6 +86,21 @@ def test_the_smallest_picture_leaves_the_fifth_block_one_pixel_under_every_paddi
         assert found.shape == (1, 1, 8)
         expected = naive_features(net, image, "max", padding)["relu5_1"]
         np.testing.assert_allclose(found, expected, atol=2e-6 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("pooling", ["max", "average"])
+def test_features_of_a_rolled_periodic_image_are_rolled(pooling):
+    """By whole cells of each block; all of a layer's features, since none is at a border."""
+    net, image = network(module=DEEP, padding="periodic", pooling=pooling), picture(4, 32, 48)
+    layers = net.layer_names[:-1]  # a cell of pool5 is 32 pixels
+    found = features(net, image, layers)
+    rolled = features(net, jnp.roll(image, (16, -32), (0, 1)), layers)
+    other = features(network(module=DEEP, pooling=pooling), jnp.roll(image, (16, -32), (0, 1)), ("conv1_1",))
+    for name, value in found.items():
+        cell = image.shape[0] // value.shape[0]
+        expected = np.roll(value, (16 // cell, -32 // cell), (0, 1))
+        np.testing.assert_allclose(rolled[name], expected, atol=2e-6 * np.abs(value).max(), err_msg=name)
+    assert np.abs(other["conv1_1"] - rolled["conv1_1"]).max() > 0.1  # zeros beyond the border are another matter
 
 
 @pytest.mark.parametrize("size", [(6, 8), (7, 5), (2, 3)])

@@ -26,6 +26,10 @@ PURE = (
     "programs",
     "optimise",
     "sweeps",
+    "comparison",
+    "metrics",
+    "inversion",
+    "inspection",
 )
 OUTSIDE = (
     "values",
@@ -36,6 +40,7 @@ OUTSIDE = (
     "weights",
     "layout",
     "report",
+    "figures",
     "commands",
     "grammar",
     "cli",
@@ -124,10 +129,12 @@ def test_a_foreign_library_is_known_to_one_file():
     assert {top(name) for name in users("flax")} == {"networks"}
     assert users("h5py") == users("safetensors") == {"formats"}
     assert {"images", "layout", "report"} == users("PIL")
+    assert {top(name) for name in users("matplotlib")} <= {"figures", "commands"}
 
 
 def test_the_command_line_and_the_package_answer_without_jax():
-    code = "import sys, jaxstyle, jaxstyle.cli, jaxstyle.images, jaxstyle.report; sys.exit('jax' in sys.modules)"
+    names = ", ".join(f"jaxstyle.{name}" for name in ("cli", "images", "report", "figures"))
+    code = f"import sys, {names}; sys.exit('jax' in sys.modules or 'matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

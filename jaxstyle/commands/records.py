@@ -20,13 +20,20 @@ from jaxstyle.weights import show
 
 def origin(inputs: Inputs, settings: Settings, *, held: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """What a picture is made from, as its record says it; `held` is what is known of the weights."""
-    held = held or show(settings.weights or settings.network)
+    return {
+        "content": file_record(inputs.content),
+        "styles": [file_record(style) for style in inputs.styles],
+        "init": inputs.start and file_record(inputs.start),
+        "settings": dict(vars(settings)),
+        **made_with(settings.weights or settings.network, held=held),
+    }
+
+
+def made_with(weights: str, *, held: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What of a record is neither picture nor setting, for a file of weights or a network's name."""
+    held = held or show(weights)
     names = ("jax", "jaxlib", "flax", "optax", "jaxopt", "numpy")
     return {
-        "content": _file(inputs.content),
-        "styles": [_file(style) for style in inputs.styles],
-        "init": inputs.start and _file(inputs.start),
-        "settings": dict(vars(settings)),
         "weights": {key: held[key] for key in ("sha256", "preprocessing")},
         "versions": {"jaxstyle": __version__, "python": platform.python_version()}
         | {name: version(name) for name in names},
@@ -34,7 +41,8 @@ def origin(inputs: Inputs, settings: Settings, *, held: Mapping[str, Any] | None
     }
 
 
-def _file(picture: Picture) -> dict[str, str]:
+def file_record(picture: Picture) -> dict[str, str]:
+    """A picture that was read, as records have it."""
     return {"file": picture.path, "sha256": picture.sha256}
 
 

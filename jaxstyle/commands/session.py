@@ -41,7 +41,7 @@ def start_jax(*, distributed: bool = False, lanes: int = 1) -> None:
     Where up to `lanes` pictures may run side by side, each core of a CPU becomes a device: small convolutions do not
     share their work well among cores.
     """
-    if lanes > 1 and "host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
+    if lanes > 1 and not distributed and "host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
         jax.config.update("jax_num_cpu_devices", min(lanes, _cores()))
     if distributed:
         count, own = (os.environ.get(name) for name in ("JAX_NUM_PROCESSES", "JAX_PROCESS_ID"))

@@ -80,7 +80,7 @@ def resolve(options: argparse.Namespace, size: int) -> Settings:
     if given["style_layers"] is not None:  # a preset's weights are for its own layers
         start = replace(start, layer_weights=None)
     settings = replace(start, **{name: value for name, value in given.items() if value is not None})
-    _check(settings)
+    check_settings(settings)
     return settings
 
 
@@ -100,7 +100,8 @@ def words(settings: Mapping[str, Any]) -> list[list[str]]:
     return found
 
 
-def _check(settings: Settings) -> None:
+def check_settings(settings: Settings) -> None:
+    """Layers that the network has, weights that fit them; needs no weights file."""
     module = ARCHITECTURES[settings.network]
     # A network without weights knows the names of its layers: a wrong one need not wait for a download.
     params: Any = {name: None for name in module.kernel_shapes}

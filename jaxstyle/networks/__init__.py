@@ -90,6 +90,6 @@ class Network:
         return found
 
     def with_options(self, **options: Any) -> "Network":
-        """The same weights with other `pooling` ("max", "average"), `padding` ("zero", "edge", "reflect") or
-        `dtype` (jnp.float32, jnp.bfloat16)."""
+        """The same weights with other `pooling` ("max", "average"), `padding` ("zero", "edge", "reflect", "periodic")
+        or `dtype` (jnp.float32, jnp.bfloat16)."""
         return dataclasses.replace(self, module=self.module.clone(**options))

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 from jaxstyle.types import FeatureMaps, Features, Image
 
 Pooling: TypeAlias = Literal["max", "average"]
-Padding: TypeAlias = Literal["zero", "edge", "reflect"]
+Padding: TypeAlias = Literal["zero", "edge", "reflect", "periodic"]
 
 
 def pool(x: Features, pooling: Pooling) -> Float[Array, "h//2 w//2 c"]:
@@ -33,7 +33,8 @@ def pool(x: Features, pooling: Pooling) -> Float[Array, "h//2 w//2 c"]:
 
 
 def add_border(x: Features, padding: Padding) -> Float[Array, "h+2 w+2 c"]:
-    """One more row and column on each side, equal to the outermost ("edge") or to the next but one ("reflect").
+    """One more row and column on each side, equal to the outermost ("edge"), to the next but one ("reflect"), or to
+    the outermost of the other side ("periodic").
 
     Written as slices put together: the gradient of `jnp.pad` takes longer, to compile and to run.
     """
@@ -41,6 +42,8 @@ def add_border(x: Features, padding: Padding) -> Float[Array, "h+2 w+2 c"]:
         inner = 1 if padding == "reflect" and x.shape[axis] > 1 else 0
         first = jax.lax.slice_in_dim(x, inner, inner + 1, axis=axis)
         last = jax.lax.slice_in_dim(x, x.shape[axis] - inner - 1, x.shape[axis] - inner, axis=axis)
+        if padding == "periodic":
+            first, last = last, first
         x = jnp.concatenate([first, x, last], axis)
     return x
 
@@ -52,7 +55,8 @@ class VGG(nn.Module):
       depths: convolutions of each block.
       widths: channels of each block.
       pooling: "max" as trained, or "average" as Gatys, Ecker and Bethge (2015) preferred for synthesis.
-      padding: what 3x3 convolutions see beyond the picture: "zero" as trained, "edge" or "reflect".
+      padding: what 3x3 convolutions see beyond the picture: "zero" as trained, "edge", "reflect", or "periodic", the
+        picture itself, as if it tiled the plane. The last wants sides that all poolings halve.
       dtype: type of the convolutions, float32 or bfloat16; parameters stay float32.
     """
 

@@ -1,0 +1,154 @@
+"""Inversion and texture synthesis: errors that fall, sizes, borders that match, and what is refused."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tiny import compilations, features, network, picture
+
+from jaxstyle import inversion
+from jaxstyle.errors import InputError
+from jaxstyle.inversion import Prior, gram_errors, reconstruct, synthesise
+from jaxstyle.losses import excess, periodic_variation, total_variation
+from jaxstyle.metrics import psnr
+from jaxstyle.objective import RELATIVE, LossTerms, Objective, Weights, loss_terms, make_targets
+from jaxstyle.optimise import Result
+from jaxstyle.solvers import Adam
+
+NET = network()
+IMAGE, SOURCE = picture(1, 32, 48), picture(2, 32, 48)
+LAYERS = ("relu1_1", "relu2_1")
+
+
+def gram(image, layer, net=NET):
+    x = np.float64(features(net, jnp.asarray(image), (layer,))[layer])
+    return np.einsum("hwc,hwd->cd", x, x) / (x.shape[0] * x.shape[1])
+
+
+def test_a_shallow_layer_gives_the_picture_back_and_a_deeper_one_less_of_it():
+    found = {layer: reconstruct(IMAGE, layer, network=NET, steps=60, tv_weight=0.0) for layer in ("conv1_1", "relu3_1")}
+    for layer, result in found.items():
+        kept, wanted = (features(NET, x, (layer,))[layer] for x in (result.image, IMAGE))
+        error = np.sum((np.float64(kept) - np.float64(wanted)) ** 2) / np.sum(np.float64(wanted) ** 2)
+        np.testing.assert_allclose(result.final.content, error, rtol=1e-3, atol=1e-9)
+        assert error < 0.05 * result.losses.content[0]
+        assert result.image.shape == IMAGE.shape and 0 <= result.image.min() <= result.image.max() <= 1
+        assert result.losses.content.shape == (60,)
+    assert psnr(found["conv1_1"].image, IMAGE) > 30
+    assert psnr(found["conv1_1"].image, IMAGE) > psnr(found["relu3_1"].image, IMAGE) + 3
+
+
+def test_the_picture_itself_has_no_error():
+    objective = Objective(("relu3_1",), (), RELATIVE._replace(variation=Prior(0.0)))
+
+    @jax.jit
+    def error(image):
+        targets = make_targets(NET, image, [image], objective=objective)
+        return loss_terms(image, NET, targets, Weights(1.0, 0.0, 1.0), objective=objective).total
+
+    assert error(IMAGE) == 0
+
+
+def test_the_prior_smooths():
+    rough, smooth = (reconstruct(IMAGE, "relu3_1", network=NET, steps=20, tv_weight=w).image for w in (0.0, 3.0))
+    assert total_variation(smooth) < 0.7 * total_variation(rough)
+
+
+def test_a_prior_is_its_two_terms_and_equal_ones_compile_nothing():
+    image = 2 * IMAGE - 0.5
+    for periodic, variation in ((False, total_variation), (True, periodic_variation)):
+        expected = inversion.BOUNDS * excess(image) + 0.4 * variation(image)
+        np.testing.assert_allclose(Prior(0.4, periodic)(image), expected, rtol=1e-6)
+    reconstruct(IMAGE, "conv1_1", network=NET, steps=1)
+    with compilations() as counted:
+        reconstruct(SOURCE, "conv1_1", network=NET, steps=2, key=jax.random.key(5))
+    assert counted == [0]
+
+
+@pytest.mark.parametrize("size", [(32, 48), (64, 24)])
+def test_a_texture_of_any_size_takes_on_the_gram_matrices(size):
+    result = synthesise(SOURCE, network=NET, layers=LAYERS, height=size[0], width=size[1], min_size=max(size), steps=40)
+    assert result.image.shape == (*size, 3)
+    errors = {}
+    for layer in LAYERS:
+        wanted = gram(SOURCE, layer)
+        errors[layer] = np.sum((gram(result.image, layer) - wanted) ** 2) / np.sum(wanted**2)
+    found = gram_errors(result.image, SOURCE, network=NET, layers=LAYERS)
+    assert list(found) == list(LAYERS)
+    for layer, error in errors.items():
+        np.testing.assert_allclose(found[layer], error, rtol=1e-3, atol=1e-7)
+    np.testing.assert_allclose(result.final.style, np.mean(list(errors.values())), rtol=1e-3, atol=1e-7)
+    assert result.final.style < 0.02 * result.losses.style[0]
+    assert psnr(result.image, SOURCE) < 20 if size == SOURCE.shape[:2] else True  # a texture, not the picture
+
+
+def test_scales_follow_the_source(monkeypatch):
+    """The coarsest leaves the source 64 pixels, however large the texture, and shrinks no texture below that."""
+    seen, nothing = [], Result(IMAGE, *[LossTerms(*[np.zeros(1)] * 4)] * 2, 0)
+    monkeypatch.setattr(inversion, "paint", lambda *_, sizes, **__: seen.append(sizes) or nothing)
+    source = picture(3, 96, 128)
+    for size in ((96, 128), (384, 512), (64, 48)):
+        synthesise(source, network=NET, height=size[0], width=size[1])
+    assert [sizes[0] for sizes in seen] == [(48, 64), (192, 256), (64, 48)]
+    assert [sizes[-1] for sizes in seen] == [(96, 128), (384, 512), (64, 48)]
+    seen.clear()
+    synthesise(source, network=NET, height=112, width=208, tile=True)
+    assert all(side % 16 == 0 for size in seen[0] for side in size) and seen[0][-1] == (112, 208)
+
+
+def test_a_texture_that_tiles_has_no_seam():
+    """Rolled, it has the same statistics; across its borders neighbours differ as they do within."""
+    options = {"network": NET, "layers": LAYERS, "steps": 40, "min_size": 48, "tv_weight": 0.03}
+    tiled = synthesise(SOURCE, tile=True, **options)
+    assert tiled.final.style < 0.05 * tiled.losses.style[0]
+    errors = [
+        gram_errors(jnp.roll(tiled.image, by, (0, 1)), SOURCE, network=NET, layers=LAYERS, tile=True)
+        for by in ((0, 0), (16, 32), (16, 16))
+    ]
+    for layer in LAYERS:
+        np.testing.assert_allclose([x[layer] for x in errors], float(errors[0][layer]), rtol=1e-3)
+
+    def seam(image):
+        within, across = np.abs(np.diff(image, axis=1)).mean(), np.abs(image[:, 0] - image[:, -1]).mean()
+        return across / within
+
+    assert seam(tiled.image) < 1.4 < seam(synthesise(SOURCE, **options).image)
+
+
+def test_a_source_is_not_taken_for_periodic():
+    """What lies beyond its border is its mirror image: copies of it side by side would have seams."""
+    ramp = jnp.broadcast_to(jnp.linspace(0, 1, 32)[:, None, None], (32, 32, 3))
+    wanted = gram(ramp, "relu1_1", NET.with_options(padding="reflect"))
+    found = make_targets(
+        NET.with_options(padding="periodic"), ramp, [ramp], objective=Objective((), ("relu1_1",))
+    ).style["relu1_1"]
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+    assert np.abs(gram(ramp, "relu1_1", NET.with_options(padding="periodic")) - wanted).max() > 0.01
+
+
+def test_other_solvers_and_seeds():
+    first, second = (
+        synthesise(SOURCE, network=NET, layers=LAYERS, min_size=48, steps=5, solver=Adam(), key=jax.random.key(k))
+        for k in (0, 1)
+    )
+    assert first.evaluations == 5 and np.abs(first.image - second.image).max() > 0.1
+
+
+REFUSED = {
+    "a layer": (lambda: reconstruct(IMAGE, "relu9_1", network=NET), "no layer 'relu9_1'"),
+    "a weight": (lambda: reconstruct(IMAGE, "relu1_1", network=NET, tv_weight=-1.0), "tv_weight is -1"),
+    "no number": (lambda: synthesise(IMAGE, network=NET, tv_weight=float("nan")), "tv_weight is nan"),
+    "bytes": (lambda: reconstruct(np.zeros((16, 16, 3)) + 9, "relu1_1", network=NET), "the image has values"),
+    "a source": (lambda: synthesise(np.zeros((9, 16, 3), np.float32), network=NET), "the source is 16 x 9"),
+    "steps": (lambda: synthesise(IMAGE, network=NET, steps=0), "steps is 0"),
+    "a side": (lambda: synthesise(IMAGE, network=NET, width=8), "the width is 8"),
+    "tiles": (lambda: synthesise(IMAGE, network=NET, width=72, tile=True), "the width is 72.*multiple of 16"),
+    "no layers": (lambda: synthesise(IMAGE, network=NET, layers=()), "neither a content layer nor a style layer"),
+    "min_size": (lambda: synthesise(IMAGE, network=NET, min_size=99), "min_size is 99"),
+}
+
+
+@pytest.mark.parametrize("call, words", REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_used_is_one_line(call, words):
+    with pytest.raises(InputError, match=words):
+        call()
