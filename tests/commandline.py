@@ -41,6 +41,21 @@ def refused(said: Said, code: int, *words: str) -> None:
         assert word in said.err
 
 
+# Whoever runs the tests in the background may have Ctrl-C ignored, which processes inherit.
+LISTENING = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from jaxstyle.cli import main
+sys.exit(main())
+"""
+
+
+def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
+    """A call in a process of its own, which Ctrl-C reaches."""
+    command = [sys.executable, "-c", LISTENING, *map(str, arguments)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **options)
+
+
 def shell(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "jaxstyle.cli", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)

@@ -23,7 +23,7 @@ import h5py
 import jax
 import numpy as np
 import pytest
-from commandline import SHALLOW, Said, listing, picture, refused, shell
+from commandline import SHALLOW, Said, listing, picture, refused, shell, start
 from PIL import Image
 
 import jaxstyle
@@ -92,7 +92,7 @@ def test_no_arguments_show_the_help(call: Callable[..., Said]) -> None:
 
 
 ARGUMENTS = {
-    "no command of that name": ("trnsfer", "'trnsfer'", "transfer, sweep, demo, weights, info", "mean 'transfer'"),
+    "no command of that name": ("trnsfer", "'trnsfer'", "transfer, sweep, compare, ablate", "features, demo, weights, info", "mean 'transfer'"),
     "no action of that name": ("weights lst", "'lst'", "list, fetch", "mean 'list'", "weights --help"),
     "no action": ("weights", "ACTION"),
     "no option of that name": ("--bogus", "--bogus", "jaxstyle --help"),
@@ -599,13 +599,12 @@ def test_a_full_disk_leaves_no_partial_file(suffix: str, call: Callable[..., Sai
     assert listing(folder) == before
 
 
-def start(folder: Path, *options: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "jaxstyle.cli", "transfer", "c.png", "s.png", *QUICK, *options]
-    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def start_quick(folder: Path, *options: str) -> subprocess.Popen[str]:
+    return start("transfer", "c.png", "s.png", *QUICK, *options, cwd=folder, stdout=subprocess.PIPE)
 
 
 def test_ctrl_c_keeps_the_picture_so_far(folder: Path) -> None:
-    with start(folder, "--steps", "100000", "--save-every", "10") as process:
+    with start_quick(folder, "--steps", "100000", "--save-every", "10") as process:
         while not (folder / "c_s_00010.json").exists():
             assert process.poll() is None, process.communicate()
             time.sleep(0.02)
@@ -622,7 +621,7 @@ def test_ctrl_c_keeps_the_picture_so_far(folder: Path) -> None:
 
 def test_ctrl_c_before_the_first_picture_leaves_nothing(folder: Path) -> None:
     before = listing(folder)
-    with start(folder, "--steps", "100000") as process:
+    with start_quick(folder, "--steps", "100000") as process:
         assert process.stderr is not None
         assert "compact" in process.stderr.readline()
         process.send_signal(signal.SIGINT)

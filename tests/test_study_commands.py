@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from commandline import Said, listing, refused
+from commandline import Said, listing, refused, start
 from PIL import Image
 from tiny import features
 
@@ -109,9 +108,7 @@ def test_features(call: Callable[..., Said], folder: Path) -> None:
 def test_ctrl_c_leaves_whole_files(folder: Path) -> None:
     """Those of the textures that are done, and nothing else."""
     line = ("texture", "s.png", "--layers", "relu1_1", "relu4_1", "--steps", "200", "--quiet")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "jaxstyle.cli", *line], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    process = start(*line, stdout=subprocess.PIPE)
     while not Path("s_textures_1_relu1_1.png").exists() and process.poll() is None:
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGINT)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from commandline import Said, listing, picture, refused
+from commandline import Said, listing, picture, refused, shell, start
 from PIL import Image
 
 from jaxstyle import grammar, values
@@ -159,10 +159,10 @@ def test_only_what_is_missing_or_of_another_make_runs(
 
 def test_a_killed_run_loses_the_batch_in_flight(folder: Path) -> None:
     """Ctrl-C says how far it came, and the same command goes on."""
-    line = [sys.executable, "-m", "jaxstyle.cli", "sweep", *QUICK, "--style-weight", "1", "2", "3", "--lanes", "1"]
+    line = ["sweep", *QUICK, "--style-weight", "1", "2", "3", "--lanes", "1"]
     line[line.index("--steps") + 1] = "400"
     for kind in (signal.SIGINT, signal.SIGKILL):
-        process = subprocess.Popen(line, stderr=subprocess.PIPE, text=True)
+        process = start(*line)
         done = len(list(Path("out").glob("cell*.png"))) if Path("out").exists() else 0
         while len(list(Path("out").glob("cell*.png"))) == done and process.poll() is None:
             time.sleep(0.05)
@@ -175,8 +175,7 @@ def test_a_killed_run_loses_the_batch_in_flight(folder: Path) -> None:
             assert Path("out/sheet.png").exists() and Path("out/report.html").exists()
             assert json.loads(Path("out/sweep.json").read_text())["status"] == "stopped"
         assert not [path for path in Path("out").iterdir() if path.suffix not in (".png", ".json", ".html")]
-    line[line.index("--steps") + 1] = "400"
-    done = subprocess.run(line, capture_output=True, text=True, timeout=120, check=False)
+    done = shell(*line)
     assert done.returncode == 0 and "of 3 pictures are there already" in done.stderr
     assert len(list(Path("out").glob("cell*.png"))) == 3
 

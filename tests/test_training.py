@@ -89,7 +89,7 @@ def test_steps_of_training_explain_more(scripts: Scripts, monkeypatch: pytest.Mo
     start = jax.jit(lambda key: train.initialise(key, teacher, targets, images))(jax.random.key(0))
     losses = jax.jit(lambda state: train.losses(state, others, teacher, targets, 8))
     before = losses(start)
-    solver = optax.inject_hyperparams(train.centred_adam)(learning_rate=1e-2)
+    solver = optax.inject_hyperparams(optax.adam)(learning_rate=1e-2)
     training = train.Training(
         start, solver.init(start), jax.tree.map(jnp.copy, start), {name: jnp.zeros(()) for name in before}
     )
@@ -117,7 +117,7 @@ def test_recycled_channels_fire_and_change_nothing(scripts: Scripts, monkeypatch
         for name in ("relu3_1", "relu3_1:own", "relu5_1")
     }
     state = params, heads
-    solver = optax.inject_hyperparams(train.centred_adam)(learning_rate=1e-2)
+    solver = optax.inject_hyperparams(optax.adam)(learning_rate=1e-2)
     _, opt_state = solver.update(jax.tree.map(jnp.ones_like, state), solver.init(state))
     before = train.Training(state, opt_state, state, {})
     after = recycling.recycle(jax.random.key(0), train.student_features, before, solver, batches)
