@@ -26,6 +26,9 @@ from jaxstyle.starts import MIN_SIDE, Start, resize, scale_sizes
 from jaxstyle.types import Key, Pictures
 
 CPU_PIXELS = 100_000  # of all lanes on one CPU device: with more, their features no longer fit its caches
+# JAX 0.7.2 cannot differentiate convolutions of lanes that lie on several devices; 0.10.2 can. The versions
+# between were not tried, and keep to one device too.
+SPREADS = (0, 10)
 
 
 class Batch(NamedTuple):
@@ -230,11 +233,13 @@ class Plan:
 
     @property
     def _devices(self) -> list[jax.Device]:
-        """Those of this process, of the kind that holds the network; a network put on one device stays there."""
+        """Those of this process; a network put on one device stays there, as do all with an old version of JAX."""
         leaf = jax.tree.leaves(self.network.params)[0]
-        if not isinstance(leaf, jax.Array) or not leaf.committed:
-            return jax.local_devices()
-        return sorted(leaf.devices(), key=lambda device: device.id)
+        if isinstance(leaf, jax.Array) and leaf.committed:
+            devices = sorted(leaf.devices(), key=lambda device: device.id)
+        else:
+            devices = jax.local_devices()
+        return devices if jax.__version_info__ >= SPREADS else devices[:1]
 
     def _ready(self, chosen: np.ndarray) -> tuple[Inputs, Program]:
         """The inputs of these lanes, where they run, and the program for it; of none, those of a lane by itself."""
@@ -244,8 +249,8 @@ class Plan:
         inputs = _pick(self.inputs, self.axes, chosen)
         if len(devices) == 1:
             return inputs, self.program
-        mesh = Mesh(np.asarray(devices), ("lanes",))
-        split, whole = NamedSharding(mesh, PartitionSpec("lanes")), NamedSharding(mesh, PartitionSpec())
+        split = _split(tuple(devices))
+        whole = NamedSharding(split.mesh, PartitionSpec())
         placed = _map_axes(lambda axis, x: jax.device_put(x, whole if axis is None else split), self.axes, inputs)
         return placed, self.program._replace(sharding=split)
 
@@ -304,6 +309,11 @@ def _over_lanes(function: Callable[[Any], Any], state: Progress) -> Progress:
     """The report with the function applied to its arrays."""
     image, losses, evaluations = jax.tree.map(function, (state.image, state.losses, state.evaluations))
     return state._replace(image=image, losses=losses, evaluations=evaluations)
+
+
+def _split(devices: tuple[jax.Device, ...]) -> NamedSharding:
+    """Lanes over devices."""
+    return NamedSharding(Mesh(np.asarray(devices), ("lanes",)), PartitionSpec("lanes"))
 
 
 def _free_memory(device: jax.Device) -> int | None:
