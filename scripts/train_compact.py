@@ -247,18 +247,6 @@ def total(parts: Features, args: argparse.Namespace) -> jax.Array:
     return sum(weights.get(name, args.hidden_weight) * value for name, value in parts.items())
 
 
-def centred_adam(learning_rate: float) -> optax.GradientTransformation:
-    """Adam, which leaves the sum of a convolution's kernel alone: what comes out of a ReLU is never negative, so steps
-    of one sign at all inputs add up, and kill the channel (after Yong et al. 2020, https://arxiv.org/abs/2004.01461).
-    """
-
-    def centre(update: jax.Array) -> jax.Array:
-        return update - update.mean((0, 1, 2)) if update.ndim == 4 else update
-
-    centring = optax.stateless(lambda updates, _: jax.tree.map(centre, updates))
-    return optax.chain(optax.scale_by_adam(b2=0.99), centring, optax.scale_by_learning_rate(learning_rate))
-
-
 class Training(NamedTuple):
     """All that a step changes. `smooth` holds running averages of the losses."""
 
@@ -324,7 +312,7 @@ def train(teacher: Teacher, pictures: Pictures, args: argparse.Namespace) -> tup
     else:
         initial = jax.jit(lambda key, images: initialise(key, teacher, targets, images))
         state = initial(jax.random.key(args.seed), first[0])
-    solver = optax.inject_hyperparams(centred_adam)(learning_rate=args.rate)
+    solver = optax.inject_hyperparams(optax.adam)(learning_rate=args.rate, b2=0.99)
     smooth = {name: jnp.zeros(()) for name in (*targets, "crooked")}
     training = Training(state, solver.init(state), jax.tree.map(jnp.copy, state), smooth)
     steps = compile_steps(training, solver, pictures, teacher, targets, args)

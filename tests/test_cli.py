@@ -92,7 +92,13 @@ def test_no_arguments_show_the_help(call: Callable[..., Said]) -> None:
 
 
 ARGUMENTS = {
-    "no command of that name": ("trnsfer", "'trnsfer'", "transfer, sweep, compare, ablate", "features, demo, weights, info", "mean 'transfer'"),
+    "no command of that name": (
+        "trnsfer",
+        "'trnsfer'",
+        "transfer, sweep, compare",
+        "demo, weights, info",
+        "mean 'transfer'",
+    ),
     "no action of that name": ("weights lst", "'lst'", "list, fetch", "mean 'list'", "weights --help"),
     "no action": ("weights", "ACTION"),
     "no option of that name": ("--bogus", "--bogus", "jaxstyle --help"),
