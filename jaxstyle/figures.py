@@ -8,6 +8,7 @@ import importlib.util
 import io
 import json
 import math
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F
 LINES = (*COLOURS[:6], COLOURS[7])  # yellow is too light for a line on white
 PANEL, LINE = 2.0, 0.14  # inches: a picture's width, and the height of a line above it
 FONT: Any = {"font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": 8}
+CHARACTER = 0.65  # widths of a title's characters, in ems: somewhat more than their mean
 TITLE, SMALL = 10, 7  # points: a figure's title, and what stands beside a picture
 
 AS_IS = "none"  # matplotlib's word for an image that is put into a PDF pixel by pixel
@@ -53,10 +55,12 @@ def new_figure(width: float, height: float, *, title: str = "") -> Any:
     import matplotlib
     from matplotlib.figure import Figure
 
+    lines = textwrap.wrap(title, round(72 * width / (TITLE * CHARACTER)))
+    height += 1.3 * TITLE / 72 * max(0, len(lines) - 1)
     with matplotlib.rc_context(FONT):
         figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
         if title:
-            figure.suptitle(title, fontsize=TITLE, parse_math=False)
+            figure.suptitle("\n".join(lines), fontsize=TITLE, parse_math=False)
     return figure
 
 

@@ -50,12 +50,20 @@ def test_a_pdf_holds_a_picture_pixel_by_pixel(tmp_path: Path) -> None:
 
 
 def test_no_label_is_cut_off_and_none_lies_on_another(tmp_path: Path) -> None:
-    figure, axes = picture_grid(7, 0.6, title="seven", lines=3)
+    title = (
+        "A_FILE_OF_A_NAME_THAT_IS_WIDER_THAN_ANY_FIGURE_WAS_MADE_FOR_AND_HAS_NO_SPACES_AT_ALL.jpg: seven pictures of it"
+    )
+    figure, axes = picture_grid(7, 0.6, title=title, lines=3)
     for one in axes:
         show_picture(one, PICTURE, "a layer\nPSNR 20.1 dB, SSIM 0.123\nfeature error 0.12 %")
     save_figure(tmp_path / "f.png", figure, {})
     width, height = figure.bbox.width, figure.bbox.height
-    boxes = [one.title.get_window_extent() for one in axes] + [one.get_window_extent() for one in axes]
+    assert len(figure.texts) == 1
+    boxes = (
+        [text.get_window_extent() for text in figure.texts]
+        + [one.title.get_window_extent() for one in axes]
+        + [one.get_window_extent() for one in axes]
+    )
     for box in boxes:
         assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= width and box.y1 <= height
     for i, box in enumerate(boxes):
