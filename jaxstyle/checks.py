@@ -14,8 +14,8 @@ from jaxstyle.objective import Objective, Weights
 from jaxstyle.starts import MIN_SIDE
 
 
-def check_image(image: Any, name: str, *, lanes: bool = False) -> None:
-    """An image is a finite float array (h, w, 3) with values in [0, 1] and at least 16 pixels a side.
+def check_image(image: Any, name: str, *, lanes: bool = False, smallest: int = MIN_SIDE) -> None:
+    """An image is a finite float array (h, w, 3) with values in [0, 1] and at least `smallest` pixels a side.
 
     With `lanes` it may have axes in front. Of a traced one only the shape is known.
     """
@@ -23,8 +23,8 @@ def check_image(image: Any, name: str, *, lanes: bool = False) -> None:
     if len(shape) < 3 or shape[-1] != 3 or (len(shape) > 3 and not lanes):
         raise InputError(f"{name} has shape {shape}; an image is (height, width, 3)")
     height, width = shape[-3:-1]
-    if min(height, width) < MIN_SIDE:
-        raise InputError(f"{name} is {width} x {height} pixels; at least {MIN_SIDE} a side are needed")
+    if min(height, width) < smallest:
+        raise InputError(f"{name} is {width} x {height} pixels; at least {smallest} a side are needed")
     if isinstance(image, jax.core.Tracer):
         return
     values = np.asarray(image)
@@ -90,11 +90,12 @@ def check_transfer(
     lanes: bool = False,
 ) -> None:
     """Everything that `transfer` takes; with `lanes`, `sweep`."""
-    check_image(content, "the content", lanes=lanes)
+    smallest = network.module.smallest
+    check_image(content, "the content", lanes=lanes, smallest=smallest)
     if not styles:
         raise InputError("no style picture was given; at least one is needed")
     for i, style in enumerate(styles, 1):
-        check_image(style, "the style" if len(styles) == 1 else f"style {i}", lanes=lanes)
+        check_image(style, "the style" if len(styles) == 1 else f"style {i}", lanes=lanes, smallest=smallest)
     check_layers(network, objective)
     check_weights(weights, objective, len(styles))
     check_whole(steps, "steps", 1)

@@ -3,8 +3,17 @@
 Imports nothing, so that `jaxstyle --help` answers without loading JAX.
 """
 
+# The table of networks: the name on the command line, and where in `jaxstyle.networks` it is, as file:NAME.
+NETWORKS = {
+    "compact": "vgg:COMPACT",
+    "vgg19": "vgg:VGG19",
+    "vgg16": "vgg:VGG16",
+    "vgg19_bn": "vgg:VGG19_BN",
+    "alexnet": "alexnet:ALEXNET",
+    "densenet121": "densenet:DENSENET121",
+}
 NETWORK = "compact"
-CONTENT_LAYERS = ("relu4_2",)
+CONTENT_LAYERS = ("relu4_2",)  # of the VGGs; other networks name their own
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
 CONTENT_WEIGHT = 1.0
@@ -31,17 +40,14 @@ ADAM_RATE = 0.015
 HISTORY = 20
 LINE_SEARCH_EVALUATIONS = 20
 
-INVERSION_LAYERS = ("conv1_1", "relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 INVERSION_STEPS = 100
 INVERSION_VARIATION = 0.3
 TEXTURE_STEPS = 80
 TEXTURE_VARIATION = 0.01
 TEXTURE_COARSEST = 64  # long side in pixels of the source at the coarsest scale
-FEATURES_LAYER = "relu3_1"
 FEATURES_COUNT = 24
 STUDY_SIZE = 256  # long side of the picture that is looked into
 
 STARTS = ("content", "noise", "style", "blur")
 SOLVERS = ("adam", "lbfgs", "optax-lbfgs")
 PRESETS = ("default", "gatys", "neural-style", "pytorch-tutorial", "crowsonkb")
-NETWORKS = ("compact", "vgg19", "vgg16")

@@ -1,11 +1,14 @@
-"""Files of weights, others' and our own, read into convolutions: float32 NumPy arrays, kernels HWIO.
+"""Files of weights, others' and our own, read into layers: float32 NumPy arrays, kernels HWIO.
 
 Which format a file has is told by its first bytes, not by its name:
 
-- our own HDF5: attribute `format` = "jaxstyle-1", a group of `kernel` and `bias` for each layer;
-- Keras HDF5: attribute `layer_names`, in each group `weight_names`, kernel then bias;
-- torch state dicts (`features.N.weight`, OIHW) in both containers, the zip of torch 1.6 and the older stream;
+- our own HDF5: attribute `format` = "jaxstyle-1", a group of `kernel` and `bias`, or `scale` and `offset`;
+- Keras HDF5: attribute `layer_names`, in each group `weight_names`: kernel and bias, or the four of a normalisation;
+- torch state dicts (`NAME.weight`, OIHW) in both containers, the zip of torch 1.6 and the older stream;
 - the same state dicts as safetensors.
+
+Convolutions and normalisations are read, under the names that the file has for them; which network's they are is not
+known here. Dense layers are passed over: no network of ours has any.
 
 A torch file is a pickle, which can name any function and have it called. Ours knows a handful of names, none
 of which does more than remember its arguments; the numbers are then read from their place in the file.
@@ -32,20 +35,14 @@ import numpy as np
 from safetensors import safe_open
 
 from jaxstyle.errors import InputError
+from jaxstyle.networks.backbone import Convolution, Layer, Normalisation, Scaling
 
-__all__ = ["FORMAT", "Convolution", "WeightsFile", "read", "read_attributes", "write"]
+__all__ = ["FORMAT", "WeightsFile", "arrays_of", "layer_from", "read", "read_attributes", "write"]
 
 FORMAT = "jaxstyle-1"
 
 _KNOWN = "weights are a .h5 of jaxstyle or Keras, a .pth of torch, or a .safetensors"
 _STREAM_MAGIC = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")  # the first pickle of torch's older container
-
-
-class Convolution(NamedTuple):
-    """One layer: kernel (height, width, in, out) and bias (out,), both float32."""
-
-    kernel: np.ndarray
-    bias: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -54,14 +51,14 @@ class WeightsFile:
 
     Attributes:
       kind: "jaxstyle", "keras", "torch" or "safetensors".
-      layers: name -> convolution, shallow to deep. The first two kinds name them as networks do (`conv3_2`),
-        the others `features.N`, where only the order says which convolution it is.
+      layers: name -> layer, by the file's own names, our own files' being those of the network's parameters. In the
+        order of Keras' list, or of the names, numbers in them by value.
       preprocessing: what the file says of it, or else what is usual for its kind.
       attributes: the text attributes of our own files and of safetensors.
     """
 
     kind: str
-    layers: dict[str, Convolution]
+    layers: Mapping[str, Layer]
     preprocessing: str
     attributes: dict[str, str] = field(default_factory=dict)
 
@@ -70,8 +67,8 @@ def read(path: str | os.PathLike[str]) -> WeightsFile:
     """Reads a file of any known format.
 
     Raises:
-      InputError: no such file, not a known format, damaged or incomplete, no convolutions in it, or a pickle
-        that asks for more than tensors.
+      InputError: no such file, not a known format, damaged or incomplete, no convolutions in it, layers of
+        other kinds than ours, or a pickle that asks for more than tensors.
     """
     path = Path(path)
     reader = _reader(path)
@@ -93,7 +90,7 @@ def read_attributes(path: str | os.PathLike[str]) -> dict[str, str]:
 
 def write(
     path: str | os.PathLike[str],
-    layers: Mapping[str, Convolution],
+    layers: Mapping[str, Layer],
     attributes: Mapping[str, str],
     dtype: Any = np.float32,
 ) -> None:
@@ -101,7 +98,7 @@ def write(
 
     Args:
       path: the file; one already there is replaced.
-      layers: name -> convolution, shallow to deep.
+      layers: name -> convolution or scaling, shallow to deep.
       attributes: text for the root's attributes; `format` and `layers` are added here.
       dtype: of the arrays in the file, float16 or float32.
     """
@@ -109,8 +106,8 @@ def write(
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         with h5py.File(part, "w") as file:
-            for name, convolution in layers.items():
-                for key, array in convolution._asdict().items():
+            for name, layer in layers.items():
+                for key, array in arrays_of(layer).items():
                     file.create_dataset(f"{name}/{key}", data=np.asarray(array, dtype))
             # The list of layers tells a file that has lost its last ones from one that never had them.
             file.attrs.update({**attributes, "format": FORMAT, "layers": " ".join(layers)})
@@ -145,15 +142,41 @@ def _line(error: Exception) -> str:
     return " ".join((getattr(error, "strerror", None) or str(error) or repr(error)).split())[:200]
 
 
-def _convolution(path: Path, name: str, kernel: np.ndarray, bias: np.ndarray) -> Convolution:
-    """A checked layer from arrays (kh, kw, in, out) and (out,) of any floating type."""
-    for array in (kernel, bias):
+def arrays_of(layer: Layer) -> dict[str, np.ndarray]:
+    """A layer's arrays by name, as in `Network.params`."""
+    return {key: array for key, array in layer._asdict().items() if array is not None}
+
+
+def layer_from(arrays: Mapping[str, np.ndarray]) -> Convolution | Scaling:
+    """The inverse of `arrays_of` for what `Network.params` has.
+
+    Raises:
+      TypeError: the names are those of neither a convolution nor a scaling.
+    """
+    return Convolution(**arrays) if "kernel" in arrays else Scaling(**arrays)
+
+
+def _checked(path: Path, name: str, layer: Layer) -> Layer:
+    """A layer of any floating type in float32, once its arrays fit one another."""
+    arrays = arrays_of(layer)
+    for array in arrays.values():
         if array.dtype.kind != "f":
             raise InputError(f"{path}: {name} is of type {array.dtype}, not floating point")
-    if kernel.ndim != 4 or bias.shape != kernel.shape[3:]:
-        raise InputError(f"{path}: {name} has a kernel {kernel.shape} with a bias {bias.shape}")
+    if isinstance(layer, Convolution):
+        kernel, bias = layer
+        sound = kernel.ndim == 4 and (bias is None or bias.shape == kernel.shape[3:])
+    else:
+        sound = all(array.ndim == 1 and array.shape == layer.scale.shape for array in arrays.values())
+    if not sound:
+        shapes = " with a ".join(f"{key} {array.shape}" for key, array in arrays.items())
+        raise InputError(f"{path}: {name} has a {shapes}")
     with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, which weights.py refuses
-        return Convolution(*(np.ascontiguousarray(array, np.float32) for array in (kernel, bias)))
+        return type(layer)(**{key: np.ascontiguousarray(array, np.float32) for key, array in arrays.items()})
+
+
+def _no_layer(path: Path, name: str, shapes: Iterable[object]) -> InputError:
+    what = ", ".join(map(str, shapes))
+    return InputError(f"{path}: {name} is no convolution and no normalisation (it has {what})")
 
 
 def _read_hdf5(path: Path) -> WeightsFile:
@@ -172,7 +195,7 @@ def _read_own(path: Path, file: h5py.File) -> WeightsFile:
     if attributes["format"] != FORMAT:
         raise InputError(f"{path} is of format {attributes['format']!r}; this jaxstyle reads {FORMAT!r}")
     layers = {
-        name: _convolution(path, name, file[name]["kernel"][()], file[name]["bias"][()])
+        name: _checked(path, name, layer_from({key: array[()] for key, array in file[name].items()}))
         for name in attributes["layers"].split()
     }
     return WeightsFile("jaxstyle", layers, attributes["preprocessing"], attributes)
@@ -185,11 +208,12 @@ def _read_keras(path: Path, root: h5py.Group) -> WeightsFile:
         weights = [root[name][weight] for weight in _texts(root[name].attrs["weight_names"])]
         if not weights or weights[0].ndim == 2:
             continue  # pooling and input layers have no weights; dense ones come after the last convolution
-        if len(weights) != 2 or weights[0].ndim != 4:
-            shapes = ", ".join(str(weight.shape) for weight in weights)
-            raise InputError(f"{path}: {name} is no convolution with a bias (it has {shapes})")
-        ours = re.sub(r"^block(\d+)_conv(\d+)$", r"conv\1_\2", name)
-        layers[ours] = _convolution(path, name, *(weight[()] for weight in weights))
+        kind = {(4,): Convolution, (4, 1): Convolution, (1, 1, 1, 1): Normalisation}.get(
+            tuple(weight.ndim for weight in weights)
+        )
+        if kind is None:
+            raise _no_layer(path, name, (weight.shape for weight in weights))
+        layers[name] = _checked(path, name, kind(*(weight[()] for weight in weights)))
     return WeightsFile("keras", layers, "keras")
 
 
@@ -198,29 +222,46 @@ def _texts(values: Iterable[bytes | str]) -> list[str]:
     return [value.decode() if isinstance(value, bytes) else str(value) for value in values]
 
 
-_KEY = re.compile(r"(?:module\.)?(?:features\.)?(\d+)\.(\w+)")
+def _natural(name: str) -> list[tuple[int, str]]:
+    """A key by which `features.10` comes after `features.9`."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
-def _features(path: Path, keys: Iterable[str], get: Callable[[str], np.ndarray]) -> dict[str, Convolution]:
-    """The convolutions of a state dict, `features.N`, by ascending N, as HWIO.
+def _state_layers(
+    path: Path, shapes: Mapping[str, tuple[int, ...]], get: Callable[[str], np.ndarray]
+) -> dict[str, Layer]:
+    """The convolutions, as HWIO, and the normalisations of a state dict.
 
-    `N.weight`, as of a saved `model.features`, and the `module.` of DataParallel are understood too. No other
-    tensor is read: the classifier is four fifths of a VGG file.
+    The `module.` of DataParallel goes, and a bare `N.weight`, as of a saved `model.features`, is `features.N`. Of dense
+    layers nothing is read: the classifier is four fifths of a VGG file.
     """
-    found: dict[int, dict[str, str]] = {}
-    for match in filter(None, map(_KEY.fullmatch, keys)):
-        found.setdefault(int(match[1]), {})[match[2]] = match[0]
-    if not found:
-        raise InputError(f"{path} is a state dict without features.N.weight")
-    layers = {}
-    for n, parts in sorted(found.items()):
-        name, arrays = f"features.{n}", {part: get(key) for part, key in parts.items()}
-        # Batch normalisation must not be passed over: the convolutions alone look like the plain network's.
-        if arrays.keys() != {"weight", "bias"} or arrays["weight"].ndim != 4:
-            shapes = ", ".join(f"{part} {array.shape}" for part, array in sorted(arrays.items()))
-            raise InputError(f"{path}: {name} is no convolution with a bias (it has {shapes})")
-        layers[name] = _convolution(path, name, arrays["weight"].transpose(2, 3, 1, 0), arrays["bias"])
+    found: dict[str, dict[str, str]] = {}
+    for key in shapes:
+        name, _, part = key.removeprefix("module.").rpartition(".")
+        found.setdefault(f"features.{name}" if name.isdigit() else name, {})[part] = key
+    layers: dict[str, Layer] = {}
+    for name in sorted(found, key=_natural):
+        parts = {part: key for part, key in found[name].items() if part != "num_batches_tracked"}
+        dense = "weight" in parts and len(shapes[parts["weight"]]) == 2
+        if not dense and parts.keys() & {"weight", "running_mean"}:  # others are buffers
+            layers[name] = _checked(path, name, _layer(path, name, {part: get(key) for part, key in parts.items()}))
+    if not any(isinstance(layer, Convolution) for layer in layers.values()):
+        raise InputError(f"{path} is a state dict without convolutions (NAME.weight of four axes)")
     return layers
+
+
+def _layer(path: Path, name: str, arrays: Mapping[str, np.ndarray]) -> Layer:
+    """From the parts of one module of torch."""
+    weight, bias, mean, variance = (arrays.get(part) for part in ("weight", "bias", "running_mean", "running_var"))
+    if arrays.keys() <= {"weight", "bias"} and weight is not None and weight.ndim == 4:
+        return Convolution(weight.transpose(2, 3, 1, 0), bias)
+    if arrays.keys() == {"weight", "bias"} and weight is not None and bias is not None and weight.ndim == 1:
+        return Scaling(weight, bias)
+    known = arrays.keys() <= {"weight", "bias", "running_mean", "running_var"}
+    if known and mean is not None and variance is not None:  # trained without scale and offset it has neither
+        weight, bias = np.ones_like(mean) if weight is None else weight, np.zeros_like(mean) if bias is None else bias
+        return Normalisation(weight, bias, mean, variance)
+    raise _no_layer(path, name, (f"{part} {array.shape}" for part, array in sorted(arrays.items())))
 
 
 def _from_bfloat16(bits: np.ndarray) -> np.ndarray:
@@ -237,7 +278,8 @@ def _read_safetensors(path: Path) -> WeightsFile:
             brain = file.get_slice(key).get_dtype() == "BF16"
             return _bfloat16_safetensor(path, key) if brain else file.get_tensor(key)
 
-        layers = _features(path, file.keys(), get)
+        shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118 - no mapping
+        layers = _state_layers(path, shapes, get)
     return WeightsFile("safetensors", layers, attributes.get("preprocessing", "torchvision"), attributes)
 
 
@@ -343,13 +385,13 @@ def _array(tensor: _Tensor, fetch: Callable[[_Storage], bytes], order: str) -> n
 
 
 def _from_state(path: Path, state: Any, fetch: Callable[[_Storage], bytes], order: str = "<") -> WeightsFile:
-    """The convolutions of an unpickled state dict, or of a checkpoint that has one as `state_dict`."""
+    """The layers of an unpickled state dict, or of a checkpoint that has one as `state_dict`."""
     if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
         state = state["state_dict"]
     if not isinstance(state, dict):
         raise InputError(f"{path} holds no state dict but a {type(state).__name__.strip('_')}")
-    keys = [key for key, value in state.items() if isinstance(key, str) and isinstance(value, _Tensor)]
-    layers = _features(path, keys, lambda key: _array(state[key], fetch, order))
+    shapes = {key: value.shape for key, value in state.items() if isinstance(key, str) and isinstance(value, _Tensor)}
+    layers = _state_layers(path, shapes, lambda key: _array(state[key], fetch, order))
     return WeightsFile("torch", layers, "torchvision")
 
 

@@ -188,9 +188,8 @@ def _add_ablate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--layers",
         nargs="+",
-        default=list(defaults.STYLE_LAYERS),
         metavar="NAME",
-        help=f"style layers, shallow to deep (default: {' '.join(defaults.STYLE_LAYERS)})",
+        help=f"style layers, shallow to deep (default: {_STYLE_LAYERS})",
     )
     parser.add_argument(
         "--ratios",
@@ -200,13 +199,7 @@ def _add_ablate(parser: argparse.ArgumentParser) -> None:
         metavar="X",
         help=f"style weight over content weight (default: {' '.join(f'{x:g}' for x in defaults.ABLATE_RATIOS)})",
     )
-    parser.add_argument(
-        "--content-layers",
-        nargs="+",
-        default=list(defaults.CONTENT_LAYERS),
-        metavar="NAME",
-        help=f"(default: {' '.join(defaults.CONTENT_LAYERS)})",
-    )
+    parser.add_argument("--content-layers", nargs="+", metavar="NAME", help=f"(default: {_CONTENT_LAYERS})")
     parser.add_argument("--network", choices=defaults.NETWORKS, default=defaults.NETWORK, help="(default: %(default)s)")
     parser.add_argument("--weights", metavar="FILE", help="weights: .h5, .pth or .safetensors")
     _add_size(parser, defaults.ABLATE_SIZE)
@@ -237,7 +230,7 @@ def _add_reconstruct(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("picture", metavar="IMAGE", help="the picture to look into")
     parser.add_argument("-o", "--out", metavar="FIG.png", help="(default: IMAGE_reconstructions.png, here)")
-    _add_study(parser, defaults.INVERSION_LAYERS, defaults.INVERSION_STEPS, "of each reconstruction")
+    _add_study(parser, f"the first one and {_STYLE_LAYERS}", defaults.INVERSION_STEPS, "of each reconstruction")
     parser.add_argument("--size", type=whole(*SIDES), metavar="N", help=_STUDY_SIZE)
     _add_inversion(parser, defaults.INVERSION_VARIATION)
 
@@ -249,7 +242,7 @@ def _add_texture(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("picture", metavar="STYLE", help="the picture to make textures of")
     parser.add_argument("-o", "--out", metavar="FIG.png", help="(default: STYLE_textures.png, here)")
-    _add_study(parser, defaults.STYLE_LAYERS, defaults.TEXTURE_STEPS, "at each size")
+    _add_study(parser, _STYLE_LAYERS, defaults.TEXTURE_STEPS, "at each size")
     sides = whole(*SIDES)
     parser.add_argument("--source-size", type=sides, metavar="N", help=_STUDY_SIZE)
     parser.add_argument("--size", type=sides, metavar="N", help="long side of the textures (default: the source's)")
@@ -265,7 +258,7 @@ def _add_features(parser: argparse.ArgumentParser) -> None:
         "FIG.png, FIG.pdf and FIG.json."
     )
     parser.add_argument("picture", metavar="IMAGE", help="the picture to look at")
-    parser.add_argument("--layer", metavar="NAME", default=defaults.FEATURES_LAYER, help="(default: %(default)s)")
+    parser.add_argument("--layer", metavar="NAME", help=f"(default: the middle one of {_STYLE_LAYERS})")
     parser.add_argument("-o", "--out", metavar="FIG.png", help="(default: IMAGE_LAYER.png, here)")
     parser.add_argument("--size", type=whole(*SIDES), metavar="N", help=_STUDY_SIZE)
     parser.add_argument(
@@ -276,13 +269,13 @@ def _add_features(parser: argparse.ArgumentParser) -> None:
     _add_network(parser.add_argument_group("network"))
 
 
+_CONTENT_LAYERS = f"the network's; {' '.join(defaults.CONTENT_LAYERS)} of a VGG"
+_STYLE_LAYERS = f"the network's; {' '.join(defaults.STYLE_LAYERS)} of a VGG"
 _STUDY_SIZE = f"long side in pixels at which it is read (default: its own, at most {defaults.STUDY_SIZE})"
 
 
-def _add_study(parser: argparse.ArgumentParser, layers: tuple[str, ...], steps: int, when: str) -> None:
-    parser.add_argument(
-        "--layers", nargs="+", default=list(layers), metavar="NAME", help=f"(default: {' '.join(layers)})"
-    )
+def _add_study(parser: argparse.ArgumentParser, layers: str, steps: int, when: str) -> None:
+    parser.add_argument("--layers", nargs="+", metavar="NAME", help=f"(default: {layers})")
     parser.add_argument(
         "--steps", type=whole(1, 10**6), default=steps, metavar="N", help=f"{when} (default: %(default)s)"
     )
@@ -360,12 +353,8 @@ def _add_terms(group: Any, *, mix: bool = True) -> None:
     group.add_argument(
         "--tv-weight", type=number, metavar="X", help=f"smoothness (default: {defaults.VARIATION_WEIGHT:g})"
     )
-    group.add_argument(
-        "--content-layers", nargs="+", metavar="NAME", help=f"(default: {' '.join(defaults.CONTENT_LAYERS)})"
-    )
-    group.add_argument(
-        "--style-layers", nargs="+", metavar="NAME", help=f"(default: {' '.join(defaults.STYLE_LAYERS)})"
-    )
+    group.add_argument("--content-layers", nargs="+", metavar="NAME", help=f"(default: {_CONTENT_LAYERS})")
+    group.add_argument("--style-layers", nargs="+", metavar="NAME", help=f"(default: {_STYLE_LAYERS})")
     group.add_argument(
         "--layer-weights",
         nargs="+",

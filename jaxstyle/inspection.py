@@ -52,10 +52,10 @@ def strongest_maps(features: Features, count: int) -> Int[Array, " {count}"]:
     return jax.lax.top_k(strength, count)[1]
 
 
-def first_filters(network: Network) -> Float[Array, "n 3 3 3"]:
+def first_filters(network: Network) -> Float[Array, "n h w 3"]:
     """Kernels of the first convolution as pictures (n, height, width, RGB): 0.5 is zero, and each filter's largest
     weight is 0 or 1. What they see is RGB in [0, 1], whatever the network's preprocessing is."""
-    kernel = jnp.moveaxis(network.params[network.layer_names[0]]["kernel"], 3, 0)
+    kernel = jnp.moveaxis(network.params[next(iter(network.module.kernel_shapes))]["kernel"], 3, 0)
     wanted = PREPROCESSING[network.preprocessing]
     kernel = kernel / jnp.asarray(wanted.std, kernel.dtype)[None, None, None]
     kernel = kernel[..., ::-1] if wanted.bgr else kernel

@@ -103,7 +103,7 @@ def synthesise(
     source: Picture,
     *,
     network: Network,
-    layers: Sequence[str] = defaults.STYLE_LAYERS,
+    layers: Sequence[str] | None = None,
     height: int | None = None,
     width: int | None = None,
     tile: bool = False,
@@ -124,7 +124,8 @@ def synthesise(
     Args:
       source: (h, w, 3).
       network: from `load_network`.
-      layers: whose Gram matrices, averaged over positions, are compared, each relative to its size.
+      layers: whose Gram matrices, averaged over positions, are compared, each relative to its size; None: the
+        network's style layers.
       height, width: of the texture, in pixels; the source's if None.
       tile: whether copies of the texture match at their borders: convolutions and variation then go on at the other
         side, and both sides must be multiples of 16.
@@ -143,6 +144,7 @@ def synthesise(
       DivergedError: the loss became NaN or infinite.
     """
     check_image(source, "the source")
+    layers = network.module.style_layers if layers is None else layers
     height, width = (own if side is None else side for side, own in zip((height, width), source.shape[:2], strict=True))
     for side, name in ((height, "the height"), (width, "the width")):
         check_whole(side, name, MIN_SIDE)
@@ -155,7 +157,7 @@ def synthesise(
         enlarged = max(height, width) / max(source.shape[:2])
         min_size = min(max(height, width), round(defaults.TEXTURE_COARSEST * max(1.0, enlarged)))
     check_transfer(canvas, [source], network, weights, objective, steps, "noise", min_size, 0.0)
-    sizes = scale_sizes(height, width, min_size=min_size)
+    sizes = scale_sizes(height, width, min_size=min_size, smallest=network.module.smallest)
     if tile:
         network = network.with_options(padding="periodic")
         sizes = [(_whole_cells(h), _whole_cells(w)) for h, w in sizes]

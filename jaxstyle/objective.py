@@ -81,6 +81,8 @@ RELATIVE = Formula(losses.content_loss, losses.gram_matrix, losses.relative_erro
 class Objective:
     """Which layers are compared, and how. Hashable; a static argument of every jitted function.
 
+    The defaults are a VGG's; `default_objective` gives those of any network.
+
     Attributes:
       content_layers: layers whose features should stay those of the content.
       style_layers: layers whose statistics should become those of the style.
@@ -95,6 +97,11 @@ class Objective:
     def layers(self) -> tuple[str, ...]:
         """All layers that must be computed, each once."""
         return tuple(dict.fromkeys(self.content_layers + self.style_layers))
+
+
+def default_objective(network: Network) -> Objective:
+    """The network's own content and style layers, with the relative terms."""
+    return Objective(network.module.content_layers, network.module.style_layers)
 
 
 def content_targets(network: Network, content: Image, objective: Objective) -> FeatureMaps:
@@ -130,7 +137,7 @@ def make_targets(
     mix: Vector | None = None,
 ) -> Targets:
     """Targets of a content picture (h, w, 3) and one or more style pictures of any sizes, all in [0, 1]."""
-    objective = objective or Objective()
+    objective = objective or default_objective(network)
     statistics = [style_statistics(network, style, objective) for style in styles]
     return Targets(content_targets(network, content, objective), mix_statistics(statistics, mix))
 
@@ -155,9 +162,9 @@ def loss_terms(
       network: gives the features.
       targets: from `make_targets` with the same objective.
       weights: of the terms.
-      objective: layers and formulae.
+      objective: layers and formulae; None: the network's layers.
     """
-    objective = objective or Objective()
+    objective = objective or default_objective(network)
     formula = objective.formula
     features = network.features(image, objective.layers)
     content = [formula.content(features[layer], targets.content[layer]) for layer in objective.content_layers]

@@ -17,7 +17,7 @@ from jaxstyle import defaults
 from jaxstyle.checks import check_transfer, check_whole
 from jaxstyle.compiling import rehearsal
 from jaxstyle.networks import Network
-from jaxstyle.objective import LossTerms, Objective, Weights
+from jaxstyle.objective import LossTerms, Objective, Weights, default_objective
 from jaxstyle.programs import (
     Inputs,
     Problem,
@@ -232,7 +232,7 @@ def transfer(
       styles: one picture or several, of any sizes; `weights.mix` says how they are mixed.
       network: from `load_network`.
       weights: of the terms; new values do not recompile.
-      objective: layers and formulae.
+      objective: layers and formulae; None: the network's layers.
       solver: `Adam`, `Lbfgs` or `OptaxLbfgs`.
       steps: at each scale.
       init: "content", "noise", "style", "blur", or a picture.
@@ -247,7 +247,7 @@ def transfer(
       InputError: an image, a size, a number or a layer that cannot be used.
       DivergedError: the loss became NaN or infinite; the error holds the last good image.
     """
-    weights, objective, solver = weights or Weights(), objective or Objective(), solver or Adam()
+    weights, objective, solver = weights or Weights(), objective or default_objective(network), solver or Adam()
     single = isinstance(styles, np.ndarray | jax.Array) and styles.ndim == 3
     styles = [styles] if single else list(styles)  # type: ignore[list-item]
     check_transfer(content, styles, network, weights, objective, steps, init, min_size, average)
@@ -264,7 +264,7 @@ def transfer(
         network,
         inputs,
         program_of(objective, solver, average),
-        sizes=scale_sizes(*inputs.content.shape[:2], min_size=min_size),
+        sizes=scale_sizes(*inputs.content.shape[:2], min_size=min_size, smallest=network.module.smallest),
         steps=steps,
         init=init if isinstance(init, str) else None,
         report_every=report_every,

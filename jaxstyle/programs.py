@@ -31,7 +31,7 @@ from jaxstyle.objective import (
     style_statistics,
 )
 from jaxstyle.solvers import Adam, Info, Solver, ValueAndGrad
-from jaxstyle.starts import MIN_SIDE, resize, starting_image
+from jaxstyle.starts import resize, starting_image
 from jaxstyle.types import Image, Key, Picture, Scalar
 
 CPU_CHUNK = 10  # steps between two looks at the result
@@ -213,7 +213,7 @@ def prepare(
     axes, objective = program.axes or SHARED, program.objective
     ratio = max(scale.size) / scale.full
     content = mapped(lambda x: _sized(x, scale.size), axes.content)(inputs.content)
-    styles = mapped(lambda xs: [_scaled(x, ratio) for x in xs], axes.styles)(inputs.styles)
+    styles = mapped(lambda xs: [_scaled(x, ratio, network.module.smallest) for x in xs], axes.styles)(inputs.styles)
     kept = mapped(lambda x: content_targets(network, x, objective), axes.content)(content)
     statistics = mapped(lambda xs: [style_statistics(network, x, objective) for x in xs], axes.styles)(styles)
     wanted = mapped(mix_statistics, axes.styles, axes.weights.mix)(statistics, inputs.weights.mix)
@@ -235,8 +235,8 @@ def _sized(image: Picture, size: tuple[int, int]) -> Image:
     return jnp.asarray(image) if image.shape[:2] == size else resize(image, *size)
 
 
-def _scaled(style: Picture, ratio: float) -> Image:
-    h, w = (max(MIN_SIDE, round(side * ratio)) for side in style.shape[:2])
+def _scaled(style: Picture, ratio: float, smallest: int) -> Image:
+    h, w = (max(smallest, round(side * ratio)) for side in style.shape[:2])
     return _sized(style, (h, w))
 
 

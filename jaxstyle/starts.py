@@ -21,19 +21,22 @@ Start: TypeAlias = Literal["content", "noise", "style", "blur"]
 MIN_SIDE = 16  # below, VGG's fifth block has no pixel left
 
 
-def scale_sizes(height: int, width: int, *, min_size: int | None = None) -> list[tuple[int, int]]:
+def scale_sizes(
+    height: int, width: int, *, min_size: int | None = None, smallest: int = MIN_SIDE
+) -> list[tuple[int, int]]:
     """Sizes (height, width) from coarse to fine, each larger by a factor of sqrt 2, the last as given.
 
     Args:
       height, width: of the result.
       min_size: long side below which no scale goes; None for 128, the long side itself for a single scale.
+      smallest: what no side is below; that of a narrow picture keeps it, out of proportion.
     """
     long_side = max(height, width)
     coarsest = min(defaults.COARSEST if min_size is None else min_size, long_side)
     sizes = [(height, width)]
     while True:
         ratio = 2 ** (-len(sizes) / 2)
-        h, w = (max(MIN_SIDE, round(side * ratio / 8) * 8) for side in (height, width))
+        h, w = (max(smallest, round(side * ratio / 8) * 8) for side in (height, width))
         if long_side * ratio < coarsest * 0.99:
             return sizes[::-1]
         sizes.append((h, w))

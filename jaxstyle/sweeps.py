@@ -18,7 +18,7 @@ from jaxstyle import defaults
 from jaxstyle.checks import check_axes, check_transfer, check_whole
 from jaxstyle.errors import InputError
 from jaxstyle.networks import Network
-from jaxstyle.objective import Objective, Weights
+from jaxstyle.objective import Objective, Weights, default_objective
 from jaxstyle.optimise import DivergedError, Progress, Result, paint
 from jaxstyle.programs import Inputs, Program, Scale, chunk_length, compile_ahead, program_of, rate_of, runs_on_cpu
 from jaxstyle.solvers import Adam, Solver
@@ -73,7 +73,7 @@ def sweep(
       styles: a picture (..., h, w, 3), or a sequence of them, mixed in each lane by `weights.mix`.
       network: from `load_network`.
       weights: leaves (...), `layers` (..., n) and `mix` (..., k).
-      objective: layers and formulae.
+      objective: layers and formulae; None: the network's layers.
       solver: `Adam`, `Lbfgs` or `OptaxLbfgs`; Adam's rate may be (...).
       steps: at each scale.
       init: "content", "noise", "style", "blur", or pictures (..., h, w, 3).
@@ -149,7 +149,7 @@ class Plan:
         report_every: int | None = None,
     ) -> "Plan":
         """Checks the arguments of `sweep`, and gives what varies one axis in front."""
-        weights, objective, solver = weights or Weights(), objective or Objective(), solver or Adam()
+        weights, objective, solver = weights or Weights(), objective or default_objective(network), solver or Adam()
         pictures = (styles,) if isinstance(styles, np.ndarray | jax.Array) else tuple(styles)
         check_transfer(content, pictures, network, weights, objective, steps, init, min_size, average, lanes=True)
         check_whole(1 if report_every is None else report_every, "report_every", 1)
@@ -164,7 +164,7 @@ class Plan:
         shape = check_axes(_leading_axes(inputs))
         inputs, axes = _with_one_axis(inputs, shape)
         program = program_of(objective, solver, average, axes=axes)
-        sizes = scale_sizes(*inputs.content.shape[-3:-1], min_size=min_size)
+        sizes = scale_sizes(*inputs.content.shape[-3:-1], min_size=min_size, smallest=network.module.smallest)
         named = init if isinstance(init, str) else None
         return cls(network, inputs, axes, program, shape, sizes, steps, named, report_every)
 

@@ -1,8 +1,9 @@
 """Where weights come from: files shipped, cached, downloaded by the registry, or given in any known format.
 
-Weights travel as `Network.params`, {"conv1_1": {"kernel": (3, 3, in, out), "bias": (out,)}, ...} in float32,
-together with the preprocessing that they were trained with. On disk we keep them in an HDF5 file of our own
-(`formats`), which also names its network, source, licence, and the hash of the file that it was made from.
+Weights travel as `Network.params`, {"conv1_1": {"kernel": (3, 3, in, out), "bias": (out,)}, ...} in float32, named and
+shaped as the network's `parameter_shapes` says, together with the preprocessing that they were trained with.
+On disk we keep them in an HDF5 file of our own (`formats`), which also names its network, source, licence, and the hash
+of the file that it was made from.
 Only `fetch`, and `load_network` through it, uses the net.
 """
 
@@ -23,9 +24,9 @@ from jaxstyle import formats
 from jaxstyle.allocator import keep_freed_memory
 from jaxstyle.downloads import DownloadError, Progress, WeightsInfo, digest, download, matches
 from jaxstyle.errors import InputError, nearest
-from jaxstyle.formats import Convolution, WeightsFile
-from jaxstyle.networks import ARCHITECTURES, PREPROCESSING, Network
-from jaxstyle.networks.vgg import Padding, Pooling
+from jaxstyle.formats import WeightsFile, arrays_of, layer_from
+from jaxstyle.networks import ARCHITECTURES, PREPROCESSING, Network, layer_of
+from jaxstyle.networks.backbone import Backbone, Layer, MisfitError, Padding, Pooling
 
 __all__ = ["DownloadError", "WeightsInfo", "cache_folder", "convert", "describe", "fetch", "load_network"]
 __all__ += ["save_weights", "show"]
@@ -47,7 +48,7 @@ def load_network(
     """A network with its weights.
 
     Args:
-      name: "compact", "vgg19" or "vgg16".
+      name: "compact", "vgg19", "vgg16", "vgg19_bn", "alexnet", "densenet121", or another of `networks.ARCHITECTURES`.
       weights: a file of that network (.h5 of jaxstyle or Keras, .pth, .safetensors). None: the shipped file,
         or the one in the cache, or else the registry's first source of it, downloaded and cached.
       pooling: "max" or "average". None, here and below, means the network's own.
@@ -61,13 +62,13 @@ def load_network(
     """
     module, options = _architecture(name), _options(pooling, padding, dtype)
     keep_freed_memory()
-    path = _at_hand(name) or fetch(name, None, progress) if weights is None else Path(weights).expanduser()
+    path = at_hand(name) or fetch(name, None, progress) if weights is None else Path(weights).expanduser()
     file = formats.read(path)
-    preprocessing = _preprocessing(file, path)
     params = {
-        layer: {key: jnp.asarray(array) for key, array in convolution._asdict().items()}
-        for layer, convolution in _layers(file, path, name).items()
+        parameter: {key: jnp.asarray(array) for key, array in arrays_of(layer).items()}
+        for parameter, layer in _layers(file, path, name).items()
     }
+    preprocessing = _preprocessing(file, path, name)
     return Network(params=params, name=name, module=module.clone(**options), preprocessing=preprocessing)
 
 
@@ -86,8 +87,8 @@ def save_weights(
 
     Args:
       path: the file (.h5); one already there is replaced, a folder not there is made.
-      params: {"conv1_1": {"kernel": (3, 3, in, out), "bias": (out,)}, ...}, floating; the deepest may be
-        missing, and the network then ends there.
+      params: as the network's `parameter_shapes` says, {"conv1_1": {"kernel": (3, 3, in, out), "bias": (out,)}, ...},
+        floating; the deepest may be missing, and the network then ends there.
       network: the architecture's name.
       preprocessing: "keras" or "torchvision".
       source: where the weights came from, an address or a few words.
@@ -100,12 +101,15 @@ def save_weights(
     """
     _architecture(network)
     attributes = {"network": network, "preprocessing": _known(preprocessing, path), "source": source}
-    with np.errstate(over="ignore"):  # what overflows float16 is refused as not finite
-        layers = {
-            name: Convolution(*(np.asarray(layer[key]).astype(dtype) for key in ("kernel", "bias")))
-            for name, layer in params.items()
-        }
-    layers = _layers(WeightsFile("jaxstyle", layers, preprocessing, attributes), path, network)
+    try:
+        with np.errstate(over="ignore"):  # what overflows float16 is refused as not finite
+            given = {
+                name: layer_from({key: np.asarray(array).astype(dtype) for key, array in layer.items()})
+                for name, layer in params.items()
+            }
+    except TypeError as error:
+        raise InputError(f"{path}: parameters are a kernel and a bias, or a scale and an offset ({error})") from error
+    layers = _layers(WeightsFile("jaxstyle", given, preprocessing, attributes), path, network)
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         formats.write(path, layers, {**attributes, "licence": licence, "sha256": sha256}, dtype)
@@ -132,7 +136,7 @@ def convert(
     network = name or _network_of(file)
     if network is None:
         raise InputError(f"{path} holds none of the known networks, {', '.join(ARCHITECTURES)}")
-    params = {layer: convolution._asdict() for layer, convolution in _layers(file, path, network).items()}
+    params = {parameter: arrays_of(layer) for parameter, layer in _layers(file, path, network).items()}
     if out is None and _shipped(f"{network}.h5"):
         raise InputError(f"{network} comes with jaxstyle and is not taken from the cache; say where to write")
     out = cache_folder() / f"{network}.h5" if out is None else Path(out).expanduser()
@@ -142,7 +146,7 @@ def convert(
     else:
         source, licence = ((*entry.urls, entry.origin)[0], entry.licence) if entry else (path.name, "unknown")
         origin = {"source": source, "licence": licence, "sha256": digest(path, "sha256")}
-    preprocessing = preprocessing or (entry.preprocessing if entry else _preprocessing(file, path))
+    preprocessing = preprocessing or (entry.preprocessing if entry else _preprocessing(file, path, network))
     save_weights(out, params, network=network, preprocessing=preprocessing, **origin)
     return out
 
@@ -167,7 +171,7 @@ def fetch(name: str, source: str | None = None, progress: Progress | None = None
     """
     entry = _entry(name, source)
     if not entry.urls:
-        if path := _at_hand(name):
+        if path := at_hand(name):
             return path
         raise DownloadError(f"{entry.name} is missing from this installation of jaxstyle; install it again")
     out = cache_folder() / f"{name}.h5"
@@ -191,7 +195,7 @@ def describe() -> list[WeightsInfo]:
     """Every file that `fetch` knows, and whatever else is in the cache, with where it is on this machine."""
     infos = []
     for network in ARCHITECTURES:
-        path = _at_hand(network)
+        path = at_hand(network)
         entries = [entry for entry in _fetchable() if entry.network == network]
         if path:
             held = formats.read_attributes(path)
@@ -219,32 +223,33 @@ def show(path_or_name: PathLike) -> dict[str, Any]:
 
     Returns:
       path, format, bytes, sha256 (of the file), network (None if it is none that we know), preprocessing,
-      attributes, parameters (their number), layers: name -> shape, mean and std of the kernel.
+      attributes, parameters (their number), layers: name -> shape, mean and std of the kernel, or of the scale.
 
     Raises:
       InputError: the network is not at hand, or the file is of no known format.
     """
     path = Path(path_or_name).expanduser()
     if str(path_or_name) in ARCHITECTURES:
-        held = _at_hand(str(path_or_name))
+        held = at_hand(str(path_or_name))
         if held is None:
             raise InputError(f"{path_or_name} is not on this machine: jaxstyle weights fetch {path_or_name}")
         path = held
     file = formats.read(path)
     network = _network_of(file)
-    layers = _named(file, network) if network in ARCHITECTURES else file.layers
+    known = network in ARCHITECTURES
+    layers = _named(file, network) if network is not None and known else file.layers
     return {
         "path": str(path),
         "format": file.kind,
         "bytes": path.stat().st_size,
         "sha256": digest(path, "sha256"),
         "network": network,
-        "preprocessing": _preprocessing(file, path),
+        "preprocessing": _preprocessing(file, path, network if known else None),
         "attributes": dict(file.attributes),
-        "parameters": sum(array.size for layer in layers.values() for array in layer),
+        "parameters": sum(array.size for layer in layers.values() for array in arrays_of(layer).values()),
         "layers": {
-            name: {"shape": kernel.shape, "mean": float(kernel.mean()), "std": float(kernel.std())}
-            for name, (kernel, _) in layers.items()
+            name: {"shape": first.shape, "mean": float(first.mean()), "std": float(first.std())}
+            for name, (first, *_) in layers.items()
         },
     }
 
@@ -262,7 +267,7 @@ def _shipped(name: str) -> Path | None:
     return next((path for path in paths if path.is_file()), None)
 
 
-def _at_hand(network: str) -> Path | None:
+def at_hand(network: str) -> Path | None:
     """The network's file on this machine, shipped or cached."""
     cached = cache_folder() / f"{network}.h5"
     return _shipped(f"{network}.h5") or (cached if cached.is_file() else None)
@@ -292,7 +297,7 @@ def _entry(network: str, source: str | None) -> WeightsInfo:
     return entries[source]
 
 
-def _architecture(name: str) -> Any:
+def _architecture(name: str) -> Backbone:
     if name not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES) + nearest(name, ARCHITECTURES)
         raise InputError(f"no network {name!r}; there are {known}")
@@ -319,12 +324,14 @@ def _known(preprocessing: str, path: PathLike) -> str:
     return preprocessing
 
 
-def _preprocessing(file: WeightsFile, path: Path) -> str:
-    """What the file says of its preprocessing, or the registry of files of its name, or its format."""
+def _preprocessing(file: WeightsFile, path: Path, network: str | None) -> str:
+    """What the file says of its preprocessing, or the registry of files of its name, or its format and network."""
     if file.kind in ("torch", "safetensors") and "preprocessing" not in file.attributes:
         for entry in _registry():
             if entry.format == "torch" and Path(entry.name).stem in path.name:
                 return entry.preprocessing
+    if file.kind == "keras" and network is not None:
+        return ARCHITECTURES[network].keras_preprocessing
     return _known(file.preprocessing, path)
 
 
@@ -335,28 +342,40 @@ def _network_of(file: WeightsFile) -> str | None:
     return next((network for network in ARCHITECTURES if not _misfit(file, network)), None)
 
 
-def _named(file: WeightsFile, network: str) -> dict[str, Convolution]:
-    """A file's layers by that network's names; those of a state dict have only their order."""
-    if file.kind in ("keras", "jaxstyle"):
-        return file.layers
-    shapes, layers = ARCHITECTURES[network].kernel_shapes, file.layers
-    return dict(zip([*shapes, *[*layers][len(shapes) :]], layers.values(), strict=False))
+def _named(file: WeightsFile, network: str) -> dict[str, Layer]:
+    """A file's layers by the names of that network's parameters."""
+    return dict(file.layers) if file.kind == "jaxstyle" else ARCHITECTURES[network].from_file(file.layers)
 
 
 def _misfit(file: WeightsFile, network: str) -> str:
     """How a file's layers differ from that network's, "" if not at all; our own may lack the deepest."""
-    shapes, layers = ARCHITECTURES[network].kernel_shapes, _named(file, network)
+    module = ARCHITECTURES[network]
+    wanted = module.parameter_shapes
+    try:
+        layers = _named(file, network)
+    except MisfitError as error:
+        return str(error)
     for name, layer in layers.items():
-        if name not in shapes:
+        if name not in wanted:
             return f"it has {name}, which {network} has not"
-        if layer.kernel.shape != shapes[name] or layer.bias.shape != shapes[name][3:]:
-            return f"its {name} is {layer.kernel.shape}, not {shapes[name]}"
-    complete = list(shapes)[: len(layers)] if file.kind == "jaxstyle" and layers else list(shapes)
-    missing = [name for name in complete if name not in layers]
-    return f"it has no {missing[0]}" if missing else ""
+        for key, given, shape in _pairs({key: array.shape for key, array in arrays_of(layer).items()}, wanted[name]):
+            if given is None or shape is None:
+                return f"its {name} has {'a' if shape is None else 'no'} {key}"
+            if given != shape:
+                return f"its {name} is {given}, not {shape}"
+    missing = [name for name in wanted if name not in layers]
+    shortened = file.kind == "jaxstyle" and layers and missing == list(wanted)[len(layers) :]
+    if missing and not (shortened and layer_of(missing[0], module.layer_names)):
+        return f"it has no {missing[0]}"
+    return ""
 
 
-def _layers(file: WeightsFile, path: PathLike, network: str) -> dict[str, Convolution]:
+def _pairs(given: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Each key of either, with what both have there."""
+    return [(key, given.get(key), wanted.get(key)) for key in dict.fromkeys((*wanted, *given))]
+
+
+def _layers(file: WeightsFile, path: PathLike, network: str) -> dict[str, Layer]:
     """A file's layers by the network's names, in its order, checked to be that network's and finite."""
     _architecture(network)
     holds = _network_of(file)
@@ -366,6 +385,6 @@ def _layers(file: WeightsFile, path: PathLike, network: str) -> dict[str, Convol
         raise InputError(f"{path} does not hold {network}: {reason}")
     layers = _named(file, network)
     for name, layer in layers.items():
-        if not all(np.isfinite(array).all() for array in layer):
+        if not all(np.isfinite(array).all() for array in arrays_of(layer).values()):
             raise InputError(f"{path}: {name} has weights that are not finite")
-    return {name: layers[name] for name in ARCHITECTURES[network].kernel_shapes if name in layers}
+    return {name: layers[name] for name in ARCHITECTURES[network].parameter_shapes if name in layers}

@@ -18,7 +18,7 @@ import pytest
 
 from jaxstyle import formats
 from jaxstyle.errors import InputError
-from jaxstyle.formats import Convolution
+from jaxstyle.networks.backbone import Convolution
 from jaxstyle.networks.vgg import VGG19
 from jaxstyle.weights import load_network, save_weights
 
@@ -262,7 +262,8 @@ def test_every_format_is_read_bit_by_bit(name: str, small: Layers, tmp_path: Pat
     assert_same(file.layers, small)
     keras = name.startswith("keras")
     assert file.preprocessing == ("keras" if keras else "torchvision")
-    assert list(file.layers) == (list(small) if keras else ["features.0", "features.2", "features.5"])
+    theirs = ["block1_conv1", "block1_conv2", "block2_conv1"] if keras else ["features.0", "features.2", "features.5"]
+    assert list(file.layers) == theirs
 
 
 def test_the_format_is_told_by_the_content_not_by_the_name(small: Layers, tmp_path: Path) -> None:
@@ -536,31 +537,57 @@ def test_state_dicts_of_other_networks(tmp_path: Path) -> None:
         assert first.replace(".pth", "") == second.replace(".safetensors", "")
         return first
 
-    assert "features.N.weight" in message({"layer1.0.conv1.weight": kernel})
-    assert "features.0 is no convolution" in message({"features.0.weight": kernel})
     dense = {"0.weight": kernel[:, :, 0, 0], "0.bias": bias}
-    assert "features.0 is no convolution" in message(dense)
+    assert "without convolutions" in message(dense)
+    assert "without convolutions" in message({"a.weight": bias, "a.bias": bias})
+    line = "features.0 is no convolution and no normalisation"
+    assert f"{line} (it has weight (2, 3, 3))" in message({"features.0.weight": kernel[:, :, :, 0]})
+    assert f"{line} (it has running_mean (2,))" in message({"features.0.running_mean": bias})
+    assert line in message({"0.weight": kernel, "0.weight_g": bias})
     assert "bias (3,)" in message({"features.0.weight": kernel, "features.0.bias": np.ones(3, "f4")})
-    norm = {f"features.1.{part}": bias for part in ("weight", "bias", "running_mean", "running_var")}
-    found = message({"features.0.weight": kernel, "features.0.bias": bias} | norm)
-    assert "features.1" in found and "running_mean" in found
+    norm = {f"features.1.{part}": bias for part in ("weight", "bias", "running_mean")}
+    norm |= {"features.1.running_var": np.ones(3, "f4")}
+    assert "features.1 has a scale (2,)" in message({"features.0.weight": kernel, "features.0.bias": bias} | norm)
     zip_file(tmp_path / "b.pth", b"](" + number(1) + b"e", {})
     assert "a list" in refused(tmp_path / "b.pth")
 
 
 def test_keras_files_of_other_networks(small: Layers, tmp_path: Path) -> None:
     write_keras_new(tmp_path / "a.h5", small)
-    with h5py.File(tmp_path / "a.h5", "r+") as file:
-        file["block1_conv2"].attrs["weight_names"] = ["block1_conv2/bias:0"] * 4
-    assert "block1_conv2 is no convolution" in refused(tmp_path / "a.h5")
-    with h5py.File(tmp_path / "a.h5", "r+") as file:
-        file["block1_conv2"].attrs["weight_names"] = ["block1_conv2/kernel:0"]
-    assert "block1_conv2 is no convolution" in refused(tmp_path / "a.h5")
+    for names in (["block1_conv2/bias:0"] * 3, ["block1_conv2/kernel:0"] * 2):
+        with h5py.File(tmp_path / "a.h5", "r+") as file:
+            file["block1_conv2"].attrs["weight_names"] = names
+        assert "block1_conv2 is no convolution and no normalisation" in refused(tmp_path / "a.h5")
     write_keras_new(tmp_path / "a.h5", small)
     with h5py.File(tmp_path / "a.h5", "r+") as file:
         del file["block1_conv2/block1_conv2/kernel:0"]
         file["block1_conv2/block1_conv2/kernel:0"] = np.zeros((3, 3, 4, 4), int)
     assert "int64" in refused(tmp_path / "a.h5")
+
+
+def test_normalisations_and_layers_without_a_bias_are_read_and_dense_ones_are_not(tmp_path: Path) -> None:
+    """Batch normalisation must never be passed over: its convolutions alone look like a plain network's."""
+    rng = np.random.default_rng(3)
+    kernel = rng.random((2, 3, 3, 3), np.float32)
+    four = {part: rng.random(2, np.float32) for part in ("weight", "bias", "running_mean", "running_var")}
+    tensors = {"conv.weight": kernel, "fc.weight": kernel[0, 0], "fc.bias": np.ones(3, "f4"), "shift": np.ones(2, "f4")}
+    tensors |= {f"conv.norm.{part}": array for part, array in four.items()}
+    tensors |= {"free.running_mean": four["running_mean"], "free.running_var": four["running_var"]}
+    tensors |= {"conv.norm.num_batches_tracked": np.int64(7)[None], "free.num_batches_tracked": np.int64(7)[None]}
+    tensors |= {"scaled.weight": four["weight"], "scaled.bias": four["bias"]}
+    zip_file(tmp_path / "a.pth", *pickled(tensors))
+    stream_file(tmp_path / "b.pth", *pickled({k: v for k, v in tensors.items() if "tracked" not in k}, old=True))
+    for path in (tmp_path / "a.pth", tmp_path / "b.pth"):
+        layers = formats.read(path).layers
+        assert list(layers) == ["conv", "conv.norm", "free", "scaled"]
+        assert isinstance(layers["conv"], Convolution) and layers["conv"].bias is None
+        np.testing.assert_array_equal(layers["conv"].kernel, kernel.transpose(2, 3, 1, 0))
+        for found, wanted in zip(layers["conv.norm"], four.values(), strict=True):
+            np.testing.assert_array_equal(found, wanted)
+        np.testing.assert_array_equal(layers["free"].scale, 1)
+        np.testing.assert_array_equal(layers["free"].offset, 0)
+        np.testing.assert_array_equal(layers["free"].variance, four["running_var"])
+        np.testing.assert_array_equal(layers["scaled"], [four["weight"], four["bias"]])
 
 
 def test_writing_is_all_or_nothing(small: Layers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -576,7 +603,7 @@ def test_writing_is_all_or_nothing(small: Layers, tmp_path: Path, monkeypatch: p
         formats.write(tmp_path / "own.h5", small, attributes, np.float16)
     monkeypatch.undo()
     with pytest.raises(ValueError, match="could not convert"):
-        formats.write(tmp_path / "own.h5", {"conv1_1": Convolution("x", "y")}, attributes)
+        formats.write(tmp_path / "own.h5", {"conv1_1": Convolution(np.array("x"), np.array("y"))}, attributes)
     assert [path.name for path in tmp_path.iterdir()] == ["own.h5"]
     assert (tmp_path / "own.h5").read_bytes() == before
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from jaxstyle import formats, weights
+from jaxstyle import defaults, formats, weights
 from jaxstyle.errors import InputError
 from jaxstyle.networks import ARCHITECTURES, PREPROCESSING
 from jaxstyle.networks.vgg import VGG
@@ -264,15 +264,18 @@ def test_files_that_cannot_be_read_or_written(tmp_path: Path) -> None:
 def test_the_registry() -> None:
     entries = weights._registry()
     assert [(e.network, e.source) for e in entries if e.urls] == [
-        ("vgg19", "keras"), ("vgg19", "torchvision"), ("vgg16", "keras"), ("vgg16", "torchvision")
+        ("vgg19", "keras"), ("vgg19", "torchvision"), ("vgg16", "keras"), ("vgg16", "torchvision"),
+        ("vgg19_bn", "torchvision"), ("alexnet", "torchvision"),
+        ("densenet121", "keras"), ("densenet121", "torchvision"),
     ]  # fmt: skip
+    assert {entry.network for entry in entries} == {*defaults.NETWORKS}
     for entry in entries:
         assert entry.network in ARCHITECTURES and entry.preprocessing in PREPROCESSING
         assert entry.format in ("jaxstyle", "keras", "torch") and entry.licence and entry.origin
         if entry.urls:
             assert all(url.startswith("https://") and url.endswith("/" + entry.name) for url in entry.urls)
-            assert entry.bytes > 5e7
-            assert re.fullmatch("md5:[0-9a-f]{32}|sha256:[0-9a-f]{64}", entry.hash)
+            assert entry.bytes > 2e7
+            assert re.fullmatch("md5:[0-9a-f]{32}|sha256:[0-9a-f]{64}|sha256-prefix:[0-9a-f]{8}", entry.hash)
         if entry.format == "torch":  # torch names its files after the hash
             assert entry.hash.partition(":")[2].startswith(re.search("-([0-9a-f]{8})[.]", entry.name)[1])
 

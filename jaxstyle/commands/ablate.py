@@ -8,6 +8,7 @@ from typing import Any
 
 from jaxstyle.commands import sweep
 from jaxstyle.commands.inputs import default_name, read_picture
+from jaxstyle.commands.study import default_layers
 from jaxstyle.errors import InputError
 from jaxstyle.figures import SMALL, check_figure, new_figure, save_figure, show_picture
 from jaxstyle.images import load_image
@@ -17,6 +18,11 @@ FIGURE = "ablation.png"
 
 def run(options: argparse.Namespace) -> int:
     """Runs the sweep, and draws its pictures as one figure."""
+    content_layers, style_layers = default_layers(options.network)
+    options.layers, options.content_layers = (
+        options.layers or [*style_layers],
+        options.content_layers or [*content_layers],
+    )
     if len(set(options.ratios)) < len(options.ratios):
         raise InputError("--ratios has a number twice; each once")
     if len(set(options.layers)) < len(options.layers):

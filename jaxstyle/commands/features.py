@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxstyle.commands.study import check_keeps_inputs, figure_name, open_study, read_study
+from jaxstyle.commands.study import check_keeps_inputs, default_layers, figure_name, open_study, read_study
 from jaxstyle.figures import LINE, PANEL, SMALL, SUFFIXES, line_style, new_figure, save_figure, show_picture
 
 COLUMNS = 6  # of feature maps
@@ -19,6 +19,9 @@ SETTINGS = ("layer", "count", "strongest")
 
 def run(options: argparse.Namespace) -> int:
     """Checks everything that can be checked, looks, draws; prints the table."""
+    if options.layer is None:
+        _, layers = default_layers(options.network)
+        options.layer = layers[len(layers) // 2]
     out = figure_name(options, options.layer if options.layer.isidentifier() else "features")
     check_keeps_inputs(options, [out.with_suffix(suffix) for suffix in SUFFIXES])
     picture = read_study(options.picture, options.size)
@@ -35,9 +38,10 @@ def run(options: argparse.Namespace) -> int:
     count = min(options.count, maps.shape[2])
     chosen = np.asarray(strongest_maps(maps, count)) if options.strongest else np.arange(count)
     maps = np.asarray(maps)
-    statistics = jax.jit(functools.partial(layer_statistics, layers=network.layer_names))
+    layers = network.layers_within(*picture.pixels.shape[:2])
+    statistics = jax.jit(functools.partial(layer_statistics, layers=layers))
     found = jax.device_get(statistics(network, picture.pixels))
-    rows = [{"layer": name, **found[name]._asdict()} for name in network.layer_names]
+    rows = [{"layer": name, **found[name]._asdict()} for name in layers]
     shown = [
         {
             "map": int(k),
@@ -60,10 +64,11 @@ def run(options: argparse.Namespace) -> int:
 
 def _table(rows: list[dict[str, Any]]) -> str:
     """The statistics, a line for each layer."""
-    lines = [f"{'layer':8} {'mean':>10} {'RMS':>10} {'sparsity':>9} {'style term':>11}"]
+    wide = max(8, *(len(row["layer"]) for row in rows))
+    lines = [f"{'layer':{wide}} {'mean':>10} {'RMS':>10} {'sparsity':>9} {'style term':>11}"]
     for row in rows:
         numbers = f"{row['mean']:10.4g} {row['rms']:10.4g} {100 * row['sparsity']:7.1f} % {row['style_term']:11.3g}"
-        lines.append(f"{row['layer']:8} {numbers}")
+        lines.append(f"{row['layer']:{wide}} {numbers}")
     return "\n".join(lines)
 
 
@@ -81,10 +86,14 @@ def _draw(
     title = f"{Path(picture.path).name}: the {which} {len(shown)} of {maps.shape[2]} maps of {options.layer}, {size}"
     figure = new_figure(COLUMNS * each, above + below + 0.5, title=title)
     top, bottom = figure.subfigures(2, 1, height_ratios=[above, below])
+    side = filters.shape[1]
     image, kernels, scale, zeros = top.subplots(1, 4, width_ratios=[1, 0.8, 1.2, 1.2])
     show_picture(image, picture.pixels, f"picture, {width} x {height}")
     show_picture(
-        kernels, _mosaic(filters), f"filters of the first layer\n({len(filters)}, 3 x 3, grey is 0)", smooth=False
+        kernels,
+        _mosaic(filters),
+        f"filters of the first layer\n({len(filters)}, {side} x {side}, grey is 0)",
+        smooth=False,
     )
     _plot_statistics(scale, zeros, rows)
     axes = list(bottom.subplots(count, columns, squeeze=False).flat)
@@ -98,7 +107,7 @@ def _draw(
 
 
 def _mosaic(filters: np.ndarray) -> np.ndarray:
-    """All filters (n, 3, 3, 3) in one picture, white between them."""
+    """All filters (n, h, w, 3) in one picture, white between them."""
     columns = math.ceil(math.sqrt(len(filters)))
     side = filters.shape[1] + GAP
     mosaic = np.ones((math.ceil(len(filters) / columns) * side + GAP, columns * side + GAP, 3), np.float32)
@@ -109,8 +118,9 @@ def _mosaic(filters: np.ndarray) -> np.ndarray:
 
 
 def _plot_statistics(scale: Any, zeros: Any, rows: list[dict[str, Any]]) -> None:
-    """Root mean square and unnormalised style term, and sparsity, over the ReLU layers, shallow to deep."""
-    relus = [row for row in rows if row["layer"].startswith("relu")] or rows
+    """Root mean square and unnormalised style term, and sparsity, over the ReLU layers, or the blocks, shallow to
+    deep."""
+    relus = [row for row in rows if not row["layer"].startswith(("conv", "pool"))] or rows
     names, places = [row["layer"] for row in relus], np.arange(len(relus))
     for k, (name, label) in enumerate((("rms", "RMS"), ("style_term", "|A|² / 4N²"))):
         scale.plot(places, [row[name] for row in relus], marker="os"[k], markersize=3, label=label, **line_style(k))

@@ -18,6 +18,8 @@ def run(options: argparse.Namespace) -> int:
     picture = read_study(options.picture, options.size)
     # Only now, since JAX takes a second to load, and wrong input need not wait for it.
     began = time.time()
+    if options.layers is None:
+        options.layers = first_and_style_layers(options.network)
     network, record = open_study(options, options.layers, SETTINGS)
     import jax
     import numpy as np
@@ -65,6 +67,14 @@ def run(options: argparse.Namespace) -> int:
     count = "one layer" if len(entries) == 1 else f"{len(entries)} layers"
     print(f"{out}{'' if options.quiet else f': {count}, {time.time() - began:.0f} s'}")
     return 0
+
+
+def first_and_style_layers(network: str) -> list[str]:
+    """The layers to look into where none are named: `conv1_1`, `relu1_1` ... `relu5_1` of a VGG."""
+    from jaxstyle.networks import ARCHITECTURES
+
+    module = ARCHITECTURES[network]
+    return list(dict.fromkeys((module.layer_names[0], *module.style_layers)))
 
 
 def _numbers(entry: dict[str, Any]) -> str:

@@ -55,18 +55,20 @@ class Settings:
         return kind() if self.rate is None else Adam(rate=self.rate)
 
 
-def usual(preset: str, optimizer: str) -> Settings:
-    """The settings of a command without options other than these two."""
+def usual(network: str, preset: str, optimizer: str) -> Settings:
+    """The settings of a command without options other than these three."""
     chosen = PRESETS[preset]
-    layers = chosen.weights.layers
+    layers, module = chosen.weights.layers, ARCHITECTURES[network]
+    own = preset == Settings.preset  # the published ones have layers of their own
     return Settings(
+        network=network,
         preset=preset,
         optimizer=optimizer,
         content_weight=float(chosen.weights.content),
         style_weight=float(chosen.weights.style),
         tv_weight=float(chosen.weights.variation),
-        content_layers=chosen.objective.content_layers,
-        style_layers=chosen.objective.style_layers,
+        content_layers=module.content_layers if own else chosen.objective.content_layers,
+        style_layers=module.style_layers if own else chosen.objective.style_layers,
         layer_weights=None if layers is None else tuple(float(x) for x in layers),
         rate=defaults.ADAM_RATE if optimizer == "adam" else None,
     )
@@ -76,7 +78,7 @@ def resolve(options: argparse.Namespace, size: int) -> Settings:
     """The settings with the defaults of the preset filled in, checked before any weights are needed."""
     given = {field.name: getattr(options, field.name) for field in fields(Settings)} | {"size": size}
     given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
-    start = usual(options.preset, options.optimizer)
+    start = usual(options.network, options.preset, options.optimizer)
     if given["style_layers"] is not None:  # a preset's weights are for its own layers
         start = replace(start, layer_weights=None)
     settings = replace(start, **{name: value for name, value in given.items() if value is not None})
@@ -88,8 +90,8 @@ def words(settings: Mapping[str, Any]) -> list[list[str]]:
     """The options, each with its values, that `resolve` to these settings, which may be a record's."""
     known = {field.name: settings[field.name] for field in fields(Settings) if settings.get(field.name) is not None}
     known = {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
-    start = usual(known["preset"], known["optimizer"])
-    without = vars(replace(start, preset=Settings.preset, optimizer=Settings.optimizer))
+    start = usual(known["network"], known["preset"], known["optimizer"])
+    without = vars(replace(start, network=Settings.network, preset=Settings.preset, optimizer=Settings.optimizer))
     unweighted = start.layer_weights is not None and "layer_weights" not in known
     found: list[list[str]] = []
     for name, value in known.items():
@@ -104,7 +106,7 @@ def check_settings(settings: Settings) -> None:
     """Layers that the network has, weights that fit them; needs no weights file."""
     module = ARCHITECTURES[settings.network]
     # A network without weights knows the names of its layers: a wrong one need not wait for a download.
-    params: Any = {name: None for name in module.kernel_shapes}
+    params: Any = {name: None for name in module.parameter_shapes}
     check_layers(Network(params, settings.network, module, "keras"), settings.objective)
     check_count("--layer-weights", settings.layer_weights, len(settings.style_layers), "style layer")
     if not any((settings.content_weight, settings.style_weight, settings.tv_weight)):

@@ -23,6 +23,13 @@ def figure_name(options: argparse.Namespace, ending: str) -> Path:
     return check_figure(f"{stem}_{ending}.png" if options.out is None else options.out)
 
 
+def default_layers(network: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The network's content and style layers. Loads JAX, so ask for them only where none are given."""
+    from jaxstyle.networks import ARCHITECTURES
+
+    return ARCHITECTURES[network].content_layers, ARCHITECTURES[network].style_layers
+
+
 def check_keeps_inputs(options: argparse.Namespace, results: Sequence[Path]) -> None:
     """No result may replace what it is made from."""
     for path in filter(None, (options.picture, options.weights)):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxstyle.commands.study import check_keeps_inputs, figure_name, open_study, parts_bar, read_study
+from jaxstyle.commands.study import check_keeps_inputs, default_layers, figure_name, open_study, parts_bar, read_study
 from jaxstyle.errors import InputError
 from jaxstyle.figures import SMALL, SUFFIXES, line_style, picture_grid, save_figure, show_picture
 from jaxstyle.images import MAX_SIDE, MIN_SIDE, check_writable
@@ -30,6 +30,7 @@ def run(options: argparse.Namespace) -> int:
     """Checks everything that can be checked, synthesises, saves each texture, draws."""
     out = figure_name(options, "textures")
     _check_sizes(options)
+    options.layers = options.layers or list(default_layers(options.network)[1])
     parts = parts_of(options.layers, out)
     for part in parts:
         check_writable(part.file)

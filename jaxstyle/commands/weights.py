@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from jaxstyle.commands.session import download_bar
+from jaxstyle.networks import ARCHITECTURES
 from jaxstyle.weights import convert, describe, fetch, show
 
 
@@ -17,10 +18,12 @@ def run(options: argparse.Namespace) -> None:
 
 def _list(options: argparse.Namespace) -> None:
     del options
-    table = Table("network", "source", "size", "licence", "at hand", box=None, pad_edge=False)
+    table = Table("network", "layers", "size", "licence", "source", "at hand", box=None, pad_edge=False)
     for info in describe():
         size = f"{info.bytes / 1e6:.1f} MB" if info.bytes else ""
-        table.add_row(info.network, info.source, size, info.licence, str(info.path or "no"))
+        names = ARCHITECTURES[info.network].layer_names
+        layers = f"{names[0]} ... {names[-1]} ({len(names)})"
+        table.add_row(info.network, layers, size, info.licence, info.source, str(info.path or "no"))
     _print(table)
 
 

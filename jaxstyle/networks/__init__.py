@@ -1,25 +1,41 @@
 """Networks: pure functions from an image to features by layer name, and the table of the known architectures.
 
-An architecture is a Linen module with three more attributes: `layer_names`, `kernel_shapes`, and a call that takes
-a preprocessed image and the names of the layers wanted. Preprocessing is not part of an architecture: it belongs to
-the file the weights came from, and travels with them in a `Network`.
+An architecture is a `Backbone`: a Linen module that says what its layers and parameters are. Preprocessing is not part
+of it: it belongs to the file the weights came from, and travels with them in a `Network`.
 """
 
+import bisect
 import dataclasses
+import functools
+import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 
+from jaxstyle import defaults
 from jaxstyle.errors import InputError, nearest
-from jaxstyle.networks.vgg import COMPACT, VGG, VGG16, VGG19
+from jaxstyle.networks.backbone import Backbone
 from jaxstyle.types import FeatureMaps, Image, Params
 
-__all__ = ["ARCHITECTURES", "PREPROCESSING", "Network", "Preprocessing"]
+__all__ = ["ARCHITECTURES", "PREPROCESSING", "Network", "Preprocessing", "random_network"]
 
-ARCHITECTURES: dict[str, VGG] = {"compact": COMPACT, "vgg19": VGG19, "vgg16": VGG16}
+LARGEST = 1024  # side in pixels up to which the smallest picture of a layer is searched for
+
+
+def _architecture(place: str) -> Backbone:
+    """The module at a place of the table, "file:NAME"."""
+    file, _, name = place.partition(":")
+    module = getattr(importlib.import_module(f"jaxstyle.networks.{file}"), name)
+    assert isinstance(module, Backbone)
+    return module
+
+
+ARCHITECTURES: dict[str, Backbone] = {name: _architecture(place) for name, place in defaults.NETWORKS.items()}
 
 
 @dataclass(frozen=True)
@@ -57,15 +73,16 @@ class Network:
 
     params: Params
     name: str = struct.field(pytree_node=False)
-    module: VGG = struct.field(pytree_node=False)
+    module: Backbone = struct.field(pytree_node=False)
     preprocessing: str = struct.field(pytree_node=False)
 
     @property
     def layer_names(self) -> tuple[str, ...]:
-        """Every layer that `features` knows, shallow to deep: those before the first convolution without weights."""
+        """Every layer that `features` knows, shallow to deep: those before the first that lacks its weights."""
         names = self.module.layer_names
-        end = (i for i, name in enumerate(names) if name.startswith("conv") and name not in self.params)
-        return names[: next(end, None)]
+        lacking = next((name for name in self.module.parameter_shapes if name not in self.params), None)
+        end = lacking and layer_of(lacking, names)
+        return names[: names.index(end)] if end else names
 
     def features(self, image: Image, layers: Sequence[str]) -> FeatureMaps:
         """Features of an image by layer name; pure, for use under `jit`, `vmap` and `grad`.
@@ -87,9 +104,59 @@ class Network:
                     f"{self.layer_names[-1]}{nearest(name, self.layer_names)}"
                 )
         found: Any = self.module.apply({"params": self.params}, PREPROCESSING[self.preprocessing](image), layers)
+        for name in layers:
+            if 0 in found[name].shape:
+                height, width = image.shape[:2]
+                least = f"at least {_smallest_side(self.module, name)} a side are needed"
+                raise InputError(f"{name} of {self.name} has no pixel of a picture of {width} x {height}; {least}")
         return found
+
+    def layers_within(self, height: int, width: int) -> tuple[str, ...]:
+        """Every layer that has at least one pixel of a picture of this size."""
+        shapes = _shapes(self.module, self.layer_names, height, width)
+        return tuple(name for name in self.layer_names if 0 not in shapes[name])
 
     def with_options(self, **options: Any) -> "Network":
         """The same weights with other `pooling` ("max", "average"), `padding` ("zero", "edge", "reflect", "periodic")
         or `dtype` (jnp.float32, jnp.bfloat16)."""
         return dataclasses.replace(self, module=self.module.clone(**options))
+
+
+def layer_of(parameter: str, layers: Sequence[str]) -> str | None:
+    """The layer that first needs a parameter: the one that its name begins with, if there is one."""
+    return next((name for name in layers if f"{parameter}_".startswith(f"{name}_")), None)
+
+
+def _shapes(module: Backbone, layers: Sequence[str], height: int, width: int) -> dict[str, tuple[int, ...]]:
+    """Shapes of features by layer, of a picture of this size; nothing is computed."""
+    params = {
+        name: {key: jax.ShapeDtypeStruct(shape, jnp.float32) for key, shape in shapes.items()}
+        for name, shapes in module.parameter_shapes.items()
+    }
+    image = jax.ShapeDtypeStruct((height, width, 3), jnp.float32)
+    features: Any = jax.eval_shape(lambda params, x: module.apply({"params": params}, x, layers), params, image)
+    return {name: features[name].shape for name in layers}
+
+
+def _smallest_side(module: Backbone, layer: str) -> int:
+    """Side in pixels of the smallest square picture of which a layer has any."""
+    has_some = functools.cache(lambda side: 0 not in _shapes(module, [layer], side, side)[layer])
+    return bisect.bisect_left(range(LARGEST), True, lo=1, key=has_some)
+
+
+def random_network(name: str, *, seed: int = 0) -> Network:
+    """A network of the table with random weights: He-normal kernels, which keep the scale of features through ReLUs
+    (He et al. 2015, https://arxiv.org/abs/1502.01852), biases and offsets of zero, scales of one."""
+    module = ARCHITECTURES[name]
+    rng = np.random.default_rng(seed)
+
+    def array(key: str, shape: tuple[int, ...]) -> np.ndarray:
+        if key == "kernel":
+            return rng.standard_normal(shape, np.float32) * np.float32(np.sqrt(2 / np.prod(shape[:3])))
+        return np.full(shape, key == "scale", np.float32)
+
+    params = {
+        layer: {key: jnp.asarray(array(key, shape)) for key, shape in shapes.items()}
+        for layer, shapes in module.parameter_shapes.items()
+    }
+    return Network(params=params, name=name, module=module, preprocessing="torchvision")
