@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxstyle import tpu
 from jaxstyle.types import Features, Image, Scalar
 
 Gram = Float[Array, "c c"]
@@ -38,15 +39,35 @@ def gram_matrix(features: Features) -> Gram:
     Returns:
       Symmetric, positive semi-definite (c, c), float32.
     """
-    flat = features.reshape(-1, features.shape[-1])
-    products = jax.lax.dot_general(
-        flat,
-        flat,
-        (((0,), (0,)), ((), ())),
-        precision=jax.lax.Precision.HIGHEST,
-        preferred_element_type=_accumulator(flat),
-    )
-    return products / flat.shape[0]
+    return _gram(features)
+
+
+@jax.custom_jvp
+def _gram(features: Features) -> Gram:
+    return _mean_products(features, features)
+
+
+@_gram.defjvp
+def _gram_jvp(primals: tuple[Features], tangents: tuple[Features]) -> tuple[Gram, Gram]:
+    """One product, where the rule for a product of two would have two: the Gram matrix is symmetric."""
+    half = _mean_products(*primals, *tangents)
+    return _gram(*primals), half + half.T
+
+
+def _mean_products(a: Features, b: Features) -> Gram:
+    """a^T b, averaged over positions."""
+
+    def contract(a: Array, b: Array) -> Array:
+        return jax.lax.dot_general(
+            a,
+            b,
+            (((0, 1), (0, 1)), ((), ())),
+            precision=jax.lax.Precision.HIGHEST,
+            preferred_element_type=_accumulator(a),
+        )
+
+    total = tpu.on_tpu(lambda a, b: tpu.products(a, b, contract), contract, a, b)
+    return total / (a.shape[0] * a.shape[1])
 
 
 def relative_error(value: Array, target: Array) -> Scalar:

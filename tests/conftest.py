@@ -9,6 +9,7 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 from jaxtyping import install_import_hook
 
 MODULES = (
+    "tpu",
     "losses",
     "networks",
     "objective",

@@ -16,6 +16,7 @@ PURE = (
     "types",
     "errors",
     "defaults",
+    "tpu",
     "networks",
     "losses",
     "objective",

@@ -6,9 +6,7 @@ Five convolutions, the first of 11x11 with stride 4, and 3x3 poolings with strid
 
 from collections.abc import Mapping
 
-import jax
-
-from jaxstyle.networks.backbone import Backbone, Layer, in_order, plain_convolutions
+from jaxstyle.networks.backbone import Backbone, Layer, in_order, plain_convolutions, relu
 from jaxstyle.types import FeatureMap, Features
 
 WIDTHS = (64, 192, 384, 256, 256)
@@ -46,7 +44,7 @@ class AlexNet(Backbone):
             return self.convolution(x, name, stride=4, border=2)
         if name.startswith("conv"):
             return self.convolution(x, name)
-        return jax.nn.relu(x) if name.startswith("relu") else self.overlapping_pool(x)
+        return relu(x) if name.startswith("relu") else self.overlapping_pool(x)
 
     def from_file(self, layers: Mapping[str, Layer]) -> dict[str, Layer]:
         """torchvision's `features.0`, `.3`, `.6`, `.8` and `.10`, in that order."""

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxstyle import tpu
 from jaxstyle.types import FeatureMap, FeatureMaps, Features, Image
 
 Pooling: TypeAlias = Literal["max", "average"]
@@ -169,8 +170,10 @@ class Backbone(nn.Module, kw_only=True):
         padding: Any = [(before, after)] * 2
         if self.padding != "zero":
             x, padding = add_border(x, self.padding, before, after), "VALID"
+        same = (size, stride, before, after) == (3, 1, 1, 1) and width < tpu.LANES
         module = nn.Conv(
-            width, (size, size), stride, padding, use_bias="bias" in shapes, dtype=self.dtype, name=name
+            width, (size, size), stride, padding, use_bias="bias" in shapes, dtype=self.dtype, name=name,
+            conv_general_dilated=_narrow_convolution if same else None,
         )  # fmt: skip
         return module(x)
 
@@ -204,12 +207,34 @@ class _Scaling(nn.Module):
         return x * scale.astype(self.dtype)[None, None] + offset.astype(self.dtype)[None, None]
 
 
-def pool(x: Features, pooling: Pooling) -> Float[Array, "h//2 w//2 c"]:
-    """2x2 pooling with stride 2; an odd last row or column is dropped, as VGG does.
+@jax.custom_jvp
+def relu(x: Features) -> Features:
+    """max(x, 0), with a gradient taken from the result: nothing need keep x."""
+    return jnp.maximum(x, 0)
 
-    Written as three operations on four strided slices: the gradient of `reduce_window` is several times slower
-    on CPU than that of these slices.
-    """
+
+# Not `result > 0`, for which the compiler would go back to x.
+relu.defjvps(lambda tangent, result, _: jnp.where(result != 0, tangent, jnp.zeros_like(tangent)))  # type: ignore[no-untyped-call]
+
+
+def _narrow_convolution(x: Array, kernel: Array, *rest: Any, **named: Any) -> Array:
+    """A 3x3 convolution of features with few channels, (1, h, w, c), in place of `jax.lax.conv_general_dilated`."""
+    bordered = rest[1] == "VALID"
+    return tpu.on_tpu(
+        lambda x, kernel: tpu.convolution(x[0], kernel, bordered=bordered)[None],
+        lambda x, kernel: jax.lax.conv_general_dilated(x, kernel, *rest, **named),
+        x,
+        kernel,
+    )
+
+
+def pool(x: Features, pooling: Pooling) -> Float[Array, "h//2 w//2 c"]:
+    """2x2 pooling with stride 2; an odd last row or column is dropped, as VGG does."""
+    return tpu.on_tpu(lambda x: tpu.pool(x, pooling), lambda x: _pool_of_slices(x, pooling), x)
+
+
+def _pool_of_slices(x: Features, pooling: Pooling) -> FeatureMap:
+    """Three operations on four strided slices: on a CPU the gradient of `reduce_window` is several times slower."""
     h, w = x.shape[0] // 2 * 2, x.shape[1] // 2 * 2
     a, b, c, d = (x[i:h:2, j:w:2] for i in (0, 1) for j in (0, 1))
     if pooling == "max":

@@ -13,10 +13,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-import jax
 import jax.numpy as jnp
 
-from jaxstyle.networks.backbone import Backbone, Convolution, Layer, MisfitError, Normalisation, pool
+from jaxstyle.networks.backbone import Backbone, Convolution, Layer, MisfitError, Normalisation, pool, relu
 from jaxstyle.types import FeatureMap, Features
 
 KERAS_EPSILON, TORCH_EPSILON = 1.001e-5, 1e-5
@@ -74,18 +73,18 @@ class DenseNet(Backbone):
     def layer(self, x: Features, name: str) -> FeatureMap:
         """The stem, its pooling, a whole block, a transition, or the last normalisation."""
         if name == "relu0":
-            return jax.nn.relu(self.convolution(x, "relu0_conv", stride=2))
+            return relu(self.convolution(x, "relu0_conv", stride=2))
         if name == "pool0":
             return self.overlapping_pool(x, border=1)
         if name == "norm5":
             return self.scaling(x, name)
         if name.startswith("trans"):
-            x = jax.nn.relu(self.scaling(x, f"{name}_norm"))
+            x = relu(self.scaling(x, f"{name}_norm"))
             return pool(self.convolution(x, f"{name}_conv"), "average")
         b = int(name.removeprefix("dense"))
         for layer in _layers_of(b, self.depths[b - 1]):
-            new = jax.nn.relu(self.scaling(x, f"{layer}_norm"))
-            new = jax.nn.relu(self.convolution(new, f"{layer}_conv1"))
+            new = relu(self.scaling(x, f"{layer}_norm"))
+            new = relu(self.convolution(new, f"{layer}_conv1"))
             x = jnp.concatenate([x, self.convolution(new, f"{layer}_conv2")], 2)
         return x
 

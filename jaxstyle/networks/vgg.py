@@ -10,8 +10,6 @@ import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-import jax
-
 from jaxstyle import defaults
 from jaxstyle.networks.backbone import (
     Backbone,
@@ -21,6 +19,7 @@ from jaxstyle.networks.backbone import (
     Normalisation,
     in_order,
     plain_convolutions,
+    relu,
 )
 from jaxstyle.types import FeatureMap, Features
 
@@ -69,7 +68,7 @@ class VGG(Backbone):
         """A convolution, a ReLU or a pooling."""
         if name.startswith("conv"):
             return self.convolution(x, name)
-        return jax.nn.relu(x) if name.startswith("relu") else self.pool(x)
+        return relu(x) if name.startswith("relu") else self.pool(x)
 
     def from_file(self, layers: Mapping[str, Layer]) -> dict[str, Layer]:
         """Keras calls the first convolution `block1_conv1`; of a state dict only the order counts."""
