@@ -14,10 +14,23 @@ import jax.numpy as jnp
 CPU_OPTIONS = {"xla_backend_optimization_level": 1, "xla_cpu_use_fusion_emitters": False}
 
 
+def is_traced(*trees: Any) -> bool:
+    """Whether anything in them stands for an array within `jax.jit` or the like."""
+    return any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(trees))
+
+
+def platform_of(x: Any) -> str:
+    """The kind of device, "cpu", "gpu" or "tpu", where an array lies, or a shape is to lie; of what lies nowhere, the
+    default one."""
+    concrete = isinstance(x, jax.Array | jax.ShapeDtypeStruct) and not isinstance(x, jax.core.Tracer)
+    sharding = x.sharding if concrete else None
+    return jax.default_backend() if sharding is None else next(iter(sharding.device_set)).platform
+
+
 @functools.cache
-def compiler_options() -> dict[str, Any] | None:
+def compiler_options(*, platform: str = "cpu") -> dict[str, Any] | None:
     """Those of `CPU_OPTIONS` that this version of XLA knows; None on other devices."""
-    if jax.default_backend() != "cpu":
+    if platform != "cpu" or jax.default_backend() != "cpu":
         return None
     known = {}
     for name, value in CPU_OPTIONS.items():
@@ -30,18 +43,28 @@ def compiler_options() -> dict[str, Any] | None:
 class Compiled:
     """A function compiled at its first call, with the compiler's options; called while tracing, it is just traced."""
 
-    def __init__(self, function: Callable[..., Any], static_argnames: tuple[str, ...]) -> None:
-        self.function, self.static_argnames = function, static_argnames
+    def __init__(
+        self, function: Callable[..., Any], static_argnames: tuple[str, ...], donated: tuple[str, ...]
+    ) -> None:
+        self.function, self.static_argnames, self.donated = function, static_argnames, donated
+        self._jitted: dict[str, Any] = {}
         functools.update_wrapper(self, function)
 
-    @functools.cached_property
-    def _jitted(self) -> Any:
-        return jax.jit(self.function, static_argnames=self.static_argnames, compiler_options=compiler_options())
+    def _for(self, platform: str) -> Any:
+        """The function compiled for a kind of device. Only once: it has the programs."""
+        if platform not in self._jitted:
+            self._jitted[platform] = jax.jit(
+                self.function,
+                static_argnames=self.static_argnames,
+                donate_argnames=self.donated,
+                compiler_options=compiler_options(platform=platform),
+            )
+        return self._jitted[platform]
 
     def __call__(self, *arguments: Any, **static: Any) -> Any:
         """The function's result; static arguments are given by name."""
-        traced = any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(arguments))
-        return (self.function if traced else self._jitted)(*arguments, **static)
+        function = self.function if is_traced(*arguments) else self._for(_platform(arguments))
+        return function(*arguments, **static)
 
     def ahead(self, *arguments: Any, placed: bool, **static: Any) -> tuple[Any, Any]:
         """Compiles for arguments of these shapes, so that a call with such arguments finds its program.
@@ -49,7 +72,7 @@ class Compiled:
         Returns:
           The program; and its result as shapes, `placed` on the devices where it will lie.
         """
-        lowered = self._jitted.lower(*arguments, **static)
+        lowered = self._for(_platform(arguments)).lower(*arguments, **static)
         program = lowered.compile()
         shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), lowered.out_info)
         if placed:
@@ -61,9 +84,13 @@ class Compiled:
         return program, shapes
 
 
-def compiled(*static_argnames: str) -> Callable[[Callable[..., Any]], Compiled]:
-    """A decorator: `jax.jit` with the compiler's options."""
-    return lambda function: Compiled(function, static_argnames)
+def _platform(arguments: Any) -> str:
+    return next((platform_of(x) for x in jax.tree.leaves(arguments)), jax.default_backend())
+
+
+def compiled(*static_argnames: str, donated: tuple[str, ...] = ()) -> Callable[[Callable[..., Any]], Compiled]:
+    """A decorator: `jax.jit` with the compiler's options; the memory of `donated` arguments is the result's to use."""
+    return lambda function: Compiled(function, static_argnames, donated)
 
 
 @contextlib.contextmanager

@@ -15,7 +15,8 @@ from jaxtyping import Array
 
 from jaxstyle import defaults
 from jaxstyle.checks import check_transfer, check_whole
-from jaxstyle.compiling import rehearsal
+from jaxstyle.compiling import is_traced, rehearsal
+from jaxstyle.forecast import check_memory, free_memory
 from jaxstyle.networks import Network
 from jaxstyle.objective import LossTerms, Objective, Weights, default_objective
 from jaxstyle.programs import (
@@ -27,6 +28,7 @@ from jaxstyle.programs import (
     Scale,
     chunk_length,
     compile_ahead,
+    device_of,
     evaluate,
     first_run,
     make_runner,
@@ -152,7 +154,7 @@ def paint(
     is neither that nor a look at the losses in between: each scale is one `scan`.
     """
     plans = [Scale(size, max(sizes[-1]), init, lanes) for size in sizes]
-    if any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves((network, inputs))):
+    if is_traced(network, inputs):
         return _traced(network, inputs, program, plans, steps)
     chunk = report_every or chunk_length(network, steps)
     jobs = [
@@ -217,6 +219,7 @@ def transfer(
     average: float = 0.0,
     key: Key | None = None,
     report_every: int | None = None,
+    memory: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Result:
     """Paints the content in the manner of the styles (Gatys, Ecker and Bethge 2015,
@@ -241,10 +244,11 @@ def transfer(
       key: `jax.random` key for the start from noise; None for a fixed one.
       report_every: steps between two looks at the result; None for 10 on CPU, 25 elsewhere, where so many are
         compiled as one program.
+      memory: bytes that may be used; None for what the device has free, where it says so.
       on_progress: called with a `Progress` at each of these looks.
 
     Raises:
-      InputError: an image, a size, a number or a layer that cannot be used.
+      InputError: an image, a size, a number or a layer that cannot be used, or pictures too large for the memory.
       DivergedError: the loss became NaN or infinite; the error holds the last good image.
     """
     weights, objective, solver = weights or Weights(), objective or default_objective(network), solver or Adam()
@@ -260,13 +264,20 @@ def transfer(
         key=jax.random.key(0) if key is None else key,
         rate=rate_of(solver),
     )
+    program, named = program_of(objective, solver, average), init if isinstance(init, str) else None
+    sizes = scale_sizes(*inputs.content.shape[:2], min_size=min_size, smallest=network.module.smallest)
+    if not is_traced(network, inputs):
+        last, before = Scale(sizes[-1], max(sizes[-1]), named, None), sizes[-2] if len(sizes) > 1 else None
+        count = min(report_every or chunk_length(network, steps), steps)
+        available = free_memory(device_of(network)) if memory is None else memory
+        check_memory(network, inputs, program, last, count, before, available)
     return paint(
         network,
         inputs,
-        program_of(objective, solver, average),
-        sizes=scale_sizes(*inputs.content.shape[:2], min_size=min_size, smallest=network.module.smallest),
+        program,
+        sizes=sizes,
         steps=steps,
-        init=init if isinstance(init, str) else None,
+        init=named,
         report_every=report_every,
         on_progress=on_progress,
     )

@@ -17,7 +17,7 @@ from jax.sharding import NamedSharding
 from jaxtyping import Array
 
 from jaxstyle import defaults
-from jaxstyle.compiling import compiled
+from jaxstyle.compiling import compiled, platform_of
 from jaxstyle.networks import Network
 from jaxstyle.objective import (
     LossTerms,
@@ -178,9 +178,14 @@ def jitted_step(problem: Problem, run: Run, *, program: Program) -> tuple[Run, I
     return one_step(problem, run, program)
 
 
-@compiled("program", "count")
-def jitted_chunk(problem: Problem, run: Run, *, program: Program, count: int) -> tuple[Run, Info]:
-    """`count` steps in a compiled loop: what runs on accelerators."""
+@compiled("program", "count", donated=("state",))
+def jitted_chunk(problem: Problem, run: Run, state: Any, *, program: Program, count: int) -> tuple[Run, Info]:
+    """`count` steps in a compiled loop: what runs on accelerators.
+
+    The solver's state comes apart from the run, since the new one takes its place in memory; the images of the run
+    may be somebody's still.
+    """
+    run = run._replace(state=state)
     return jax.lax.scan(lambda run, _: one_step(problem, run, program), run, length=count)
 
 
@@ -254,11 +259,14 @@ class Runner(NamedTuple):
     terms: Callable[[Array], LossTerms]
 
 
+def device_of(network: Network) -> jax.Device:
+    """Where the network's weights lie, the first of several."""
+    return next(iter(jax.tree.leaves(network.params)[0].devices()))
+
+
 def runs_on_cpu(network: Network) -> bool:
     """Whether the network's weights lie on a CPU."""
-    leaf = jax.tree.leaves(network.params)[0]
-    known = isinstance(leaf, jax.Array) and not isinstance(leaf, jax.core.Tracer)
-    return (next(iter(leaf.devices())).platform if known else jax.default_backend()) == "cpu"
+    return platform_of(jax.tree.leaves(network.params)[0]) == "cpu"
 
 
 def make_runner(problem: Problem, image: Array, rate: Number | None, program: Program) -> Runner:
@@ -283,7 +291,7 @@ def make_runner(problem: Problem, image: Array, rate: Number | None, program: Pr
     if not runs_on_cpu(problem.network):
 
         def chunk(run: Run, count: int) -> tuple[Run, Info]:
-            return jitted_chunk(problem, run, program=program, count=count)
+            return jitted_chunk(problem, run._replace(state=None), run.state, program=program, count=count)
 
         first = jitted_first(problem, image, rate, program=program)
         return Runner(first, chunk, lambda image: evaluated(image)[0][1])
@@ -303,14 +311,18 @@ def make_runner(problem: Problem, image: Array, rate: Number | None, program: Pr
 
 def compile_ahead(
     network: Network, inputs: Inputs, before: tuple[int, int] | None, scale: Scale, program: Program, count: int
-) -> Any:
-    """Compiles what `paint` will run at a scale after one of size `before`, if any; returns the step's program."""
+) -> tuple[Any, ...]:
+    """Compiles what `paint` will run at a scale after one of size `before`, if any; returns the programs.
+
+    In place of arrays it takes shapes, with shardings of any devices, those that are not there included.
+    """
     leaves, tree = jax.tree.flatten((network, inputs))
-    shapes = tuple(
-        jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding if getattr(x, "committed", False) else None)
-        for x in leaves
-    )
+    shapes = tuple(x if isinstance(x, jax.ShapeDtypeStruct) else _shape_of(x) for x in leaves)
     return _compile_for(shapes, tree, before, scale, program, count, runs_on_cpu(network))
+
+
+def _shape_of(x: Array) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding if getattr(x, "committed", False) else None)
 
 
 @functools.lru_cache(64)  # a second transfer of the same size need not even trace
@@ -322,18 +334,21 @@ def _compile_for(
     program: Program,
     count: int,
     cpu: bool,
-) -> Any:
+) -> tuple[Any, ...]:
     network, inputs = jax.tree.unflatten(tree, shapes)
-    lanes, placed = () if scale.lanes is None else (scale.lanes,), program.sharding is not None
+    lanes, placed = () if scale.lanes is None else (scale.lanes,), any(x.sharding is not None for x in shapes)
     start = before and jax.ShapeDtypeStruct((*lanes, *before, 3), jnp.float32, sharding=program.sharding)
-    _, (targets, image) = prepare.ahead(network, inputs, start, program=program, scale=scale, placed=placed)
+    prepared, (targets, image) = prepare.ahead(network, inputs, start, program=program, scale=scale, placed=placed)
     problem = Problem(network, targets, inputs.weights._replace(mix=None))
     if cpu and program.solver.has_inner_loop:
-        return jitted_evaluate.ahead(problem, image, program=program, placed=placed)[0]
-    _, first = jitted_first.ahead(problem, image, inputs.rate, program=program, placed=placed)
+        return prepared, jitted_evaluate.ahead(problem, image, program=program, placed=placed)[0]
+    begun, first = jitted_first.ahead(problem, image, inputs.rate, program=program, placed=placed)
     if cpu:
-        return jitted_step.ahead(problem, first, program=program, placed=placed)[0]
-    return jitted_chunk.ahead(problem, first, program=program, count=count, placed=placed)[0]
+        step = jitted_step.ahead(problem, first, program=program, placed=placed)[0]
+    else:
+        run, state = first._replace(state=None), first.state
+        step = jitted_chunk.ahead(problem, run, state, program=program, count=count, placed=placed)[0]
+    return prepared, begun, step
 
 
 def chunk_length(network: Network, steps: int) -> int:

@@ -4,6 +4,7 @@ Pure: arrays with leading axes in, images and losses with those axes out. What h
 lanes, and computed once.
 """
 
+import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,13 +17,14 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxstyle import defaults
 from jaxstyle.checks import check_axes, check_transfer, check_whole
-from jaxstyle.errors import InputError
+from jaxstyle.compiling import is_traced
+from jaxstyle.forecast import bytes_at, bytes_needed, free_memory, too_large
 from jaxstyle.networks import Network
 from jaxstyle.objective import Objective, Weights, default_objective
 from jaxstyle.optimise import DivergedError, Progress, Result, paint
-from jaxstyle.programs import Inputs, Program, Scale, chunk_length, compile_ahead, program_of, rate_of, runs_on_cpu
+from jaxstyle.programs import Inputs, Program, Scale, chunk_length, program_of, rate_of, runs_on_cpu
 from jaxstyle.solvers import Adam, Solver
-from jaxstyle.starts import MIN_SIDE, Start, resize, scale_sizes
+from jaxstyle.starts import Start, resize, scale_sizes
 from jaxstyle.types import Key, Pictures
 
 CPU_PIXELS = 100_000  # of all lanes on one CPU device: with more, their features no longer fit its caches
@@ -104,7 +106,7 @@ def sweep(
         key=key,
         report_every=report_every,
     )
-    if any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves((network, plan.inputs))):
+    if is_traced(network, plan.inputs):
         whole = plan.traced()
     else:
         batches = [batch.result for batch in plan.batches(lanes=lanes, on_progress=on_progress)]
@@ -203,13 +205,11 @@ class Plan:
         devices, (height, width) = len(self._devices), self.sizes[-1]
         fast = devices * max(1, CPU_PIXELS // (height * width)) if runs_on_cpu(self.network) else self.count
         lanes = 1 if self._one_by_one else math.ceil(min(fast, self.count) / devices) * devices
-        available = _free_memory(self._devices[0]) if available is None else available
+        available = free_memory(self._devices[0]) if available is None else available
         while available is not None and (needed := self.bytes_needed(lanes)) > available:
             if lanes <= devices:
-                side = int(max(height, width) * math.sqrt(available / needed)) // 16 * 16
-                what = f"{width} x {height} pixels with {self.network.name} need some {needed / 1e9:.2g} GB"
-                least = f"; size {side} would fit" if side >= MIN_SIDE else ""
-                raise InputError(f"{what} of memory, and {available / 1e9:.2g} GB are free{least}")
+                at = functools.partial(self._bytes_at, lanes // devices)
+                raise too_large(self.network, (height, width), needed, available, at)
             lanes = max(1, int(lanes * available / needed) // devices) * devices
         return lanes
 
@@ -223,8 +223,12 @@ class Plan:
         scale = Scale(self.sizes[-1], max(self.sizes[-1]), self.init, None if self._one_by_one else lanes)
         before = self.sizes[-2] if len(self.sizes) > 1 else None
         count = chunk_length(self.network, self.steps)
-        memory = compile_ahead(self.network, inputs, before, scale, program, count).memory_analysis()
-        return memory.temp_size_in_bytes + memory.argument_size_in_bytes + memory.output_size_in_bytes
+        return bytes_needed(self.network, inputs, program, scale, count, before)
+
+    def _bytes_at(self, lanes: int, size: tuple[int, int]) -> int:
+        """Memory for so many lanes at another size, as a multiple of that for one by itself."""
+        inputs, program = self._ready(np.zeros(0, int))
+        return lanes * bytes_at(self.network, inputs, program, chunk_length(self.network, self.steps), size)
 
     @property
     def _one_by_one(self) -> bool:
@@ -314,14 +318,6 @@ def _over_lanes(function: Callable[[Any], Any], state: Progress) -> Progress:
 def _split(devices: tuple[jax.Device, ...]) -> NamedSharding:
     """Lanes over devices."""
     return NamedSharding(Mesh(np.asarray(devices), ("lanes",)), PartitionSpec("lanes"))
-
-
-def _free_memory(device: jax.Device) -> int | None:
-    """Bytes that a device still has, where it says so; a tenth is left for what the compiler does not count."""
-    stats = device.memory_stats() or {}
-    if "bytes_limit" not in stats:
-        return None
-    return int(0.9 * (stats["bytes_limit"] - stats.get("bytes_in_use", 0)))
 
 
 # How many axes each input has of its own; what stands before them are lanes.

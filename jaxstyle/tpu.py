@@ -81,10 +81,7 @@ def pool(x: Features, pooling: str) -> FeatureMap:
     x = _windows(fold(x, count), pooling, (2, 1))
     parts = [x[..., i * channels : (i + 1) * channels] for i in range(count)]
     pairs = zip(parts[::2], parts[1::2], strict=True)
-    if pooling == "max":
-        halves = [jnp.where(a >= b, a, b) for a, b in pairs]
-    else:
-        halves = [(a + b) * 0.5 for a, b in pairs]
+    halves = [jnp.where(a >= b, a, b) if pooling == "max" else (a + b) * 0.5 for a, b in pairs]
     return jnp.concatenate(halves, 2).reshape(height // 2, width // 2, channels)
 
 

@@ -15,6 +15,7 @@ MODULES = (
     "objective",
     "compiling",
     "programs",
+    "forecast",
     "optimise",
     "sweeps",
     "comparison",

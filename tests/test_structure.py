@@ -25,6 +25,7 @@ PURE = (
     "checks",
     "compiling",
     "programs",
+    "forecast",
     "optimise",
     "sweeps",
     "comparison",

@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import features as all_features
 from tiny import OBJECTIVE, network, picture
+from tiny import features as all_features
 
 from jaxstyle import tpu
 from jaxstyle.losses import gram_matrix
@@ -25,7 +25,9 @@ def normal(seed, *shape):
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
-@pytest.mark.parametrize(("width", "channels", "count"), [(16, 64, 2), (16, 16, 8), (12, 16, 1), (16, 48, 1), (16, 128, 1)])
+@pytest.mark.parametrize(
+    ("width", "channels", "count"), [(16, 64, 2), (16, 16, 8), (12, 16, 1), (16, 48, 1), (16, 128, 1)]
+)
 def test_columns_fill_a_tile_or_stay_alone(width, channels, count):
     assert tpu.columns(width, channels) == count
 
@@ -79,7 +81,9 @@ def test_loss_and_gradient_are_the_same(request):
     def evaluate(image):
         targets = make_targets(net, content, [style], objective=OBJECTIVE)
         weights = jax.tree.map(jnp.asarray, Weights(variation=0.0))
-        return jax.value_and_grad(lambda image: loss_terms(image, net, targets, weights, objective=OBJECTIVE).total)(image)
+        return jax.value_and_grad(lambda image: loss_terms(image, net, targets, weights, objective=OBJECTIVE).total)(
+            image
+        )
 
     loss, gradient = evaluate(image)
     request.getfixturevalue("as_on_tpu")

@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxstyle.allocator import release_freed_memory
+from jaxstyle.allocator import available_memory, release_freed_memory
 from jaxstyle.commands.inputs import Inputs
 from jaxstyle.commands.records import origin, save_result
 from jaxstyle.commands.session import CommandError, StepsBar, plain_line
@@ -23,6 +23,7 @@ from jaxstyle.errors import InputError
 from jaxstyle.networks import Network
 from jaxstyle.objective import Weights
 from jaxstyle.optimise import DivergedError, Progress, Result, transfer
+from jaxstyle.programs import runs_on_cpu
 
 
 @dataclass
@@ -78,6 +79,7 @@ class Job:
             min_size=s.min_size,
             average=s.average,
             key=jax.random.key(s.seed),
+            memory=available_memory() if runs_on_cpu(self.network) else None,  # accelerators know their own
             report_every=self.save_every and chunk(self.save_every, s.steps),
             on_progress=self._watcher(bar),
         )

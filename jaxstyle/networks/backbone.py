@@ -214,7 +214,7 @@ def relu(x: Features) -> Features:
 
 
 # Not `result > 0`, for which the compiler would go back to x.
-relu.defjvps(lambda tangent, result, _: jnp.where(result != 0, tangent, jnp.zeros_like(tangent)))  # type: ignore[no-untyped-call]
+relu.defjvps(lambda tangent, result, _: jnp.where(result != 0, tangent, jnp.zeros_like(tangent)))
 
 
 def _narrow_convolution(x: Array, kernel: Array, *rest: Any, **named: Any) -> Array:
