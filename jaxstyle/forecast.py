@@ -17,8 +17,8 @@ MOST = 3
 KEPT_FREE = 0.1  # of what a device has free: for what the compiler does not count
 
 
-def free_memory(device: jax.Device) -> int | None:
-    """Bytes that a program may have on a device; None where the device does not say, as CPUs."""
+def free_memory(device: Any) -> int | None:
+    """Bytes that a program may have on a `jax.Device`; None where the device does not say, as CPUs."""
     stats = device.memory_stats() or {}
     if "bytes_limit" not in stats:
         return None
@@ -26,7 +26,7 @@ def free_memory(device: jax.Device) -> int | None:
 
 
 def bytes_needed(
-    network: Network, inputs: Inputs, program: Program, last: Scale, count: int, before: tuple[int, int] | None = None
+    network: Network, inputs: Inputs, program: Program, last: Scale, count: int, before: tuple[int, int] | None
 ) -> int:
     """Bytes of the largest program that runs at the last scale, with its arguments and results, on each device.
 
@@ -120,4 +120,4 @@ def bytes_at(network: Network, inputs: Inputs, program: Program, count: int, siz
         content=resized(inputs.content), styles=tuple(resized(style) for style in inputs.styles), start=start
     )
     init = "content" if start is None else None
-    return bytes_needed(network, smaller, program, Scale(size, max(size), init, None), count)
+    return bytes_needed(network, smaller, program, Scale(size, max(size), init, None), count, None)

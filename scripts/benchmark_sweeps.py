@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 STYLE_WEIGHTS = np.geomspace(5, 300, 8)
+MANY = np.geomspace(5, 300, 16)
 
 
 def processes(options: argparse.Namespace) -> list[dict]:
@@ -83,16 +84,16 @@ def lanes(options: argparse.Namespace) -> list[dict]:
             settings = {"network": net, "min_size": size, "steps": options.steps}
 
             def in_turn() -> None:
-                for weight in STYLE_WEIGHTS:
+                for weight in MANY:
                     result = jaxstyle.transfer(content, style, weights=jaxstyle.Weights(style=weight), **settings)  # noqa: B023
                     jax.block_until_ready(result.image)
 
             def together(count: int | None) -> None:
-                weights = jaxstyle.Weights(style=np.float32(STYLE_WEIGHTS))
+                weights = jaxstyle.Weights(style=np.float32(MANY))
                 jax.block_until_ready(jaxstyle.sweep(content, style, weights=weights, lanes=count, **settings).image)  # noqa: B023
 
             runs = {"in turn": in_turn} | {
-                ("as chosen" if n is None else f"{n} lanes"): lambda n=n: together(n) for n in (None, 1, 2, 4, 8)
+                ("as chosen" if n is None else f"{n} lanes"): lambda n=n: together(n) for n in (None, 1, 2, 4, 8, 16)
             }
             for run in runs.values():
                 run()
@@ -101,7 +102,7 @@ def lanes(options: argparse.Namespace) -> list[dict]:
                 for name, run in runs.items():
                     began = time.perf_counter()
                     run()
-                    times[name].append((time.perf_counter() - began) / len(STYLE_WEIGHTS))
+                    times[name].append((time.perf_counter() - began) / len(MANY))
             medians = {name: statistics.median(values) for name, values in times.items()}
             rows.append({"precision": precision, "size": size, "steps": options.steps, **medians})
     return rows

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tiny import OBJECTIVE, compilations, network, picture
 
-from jaxstyle import checks, optimise, programs
+from jaxstyle import checks, forecast, optimise, programs
 from jaxstyle.errors import InputError
 from jaxstyle.objective import LossTerms, Objective, Weights, loss_terms, make_targets
 from jaxstyle.optimise import DivergedError
@@ -306,13 +306,28 @@ def test_the_path_of_accelerators_gives_the_result_of_the_path_of_the_cpu(solver
     program = program_of(OBJECTIVE, solver, 0.5)
     runner = make_runner(problem, CONTENT, rate_of(solver), program)
     run, info = runner.advance(runner.first, 5)
-    scanned, infos = programs.jitted_chunk(problem, runner.first, program=program, count=5)
+    first = jax.tree.map(jnp.array, runner.first)  # its state is used up
+    scanned, infos = programs.jitted_chunk(problem, first._replace(state=None), first.state, program=program, count=5)
     np.testing.assert_allclose(scanned.image, run.image, atol=2e-3)
     np.testing.assert_allclose(scanned.mean, run.mean, atol=2e-3)
     assert scanned.taken == run.taken == 5
     np.testing.assert_allclose(infos.terms.total, info.terms.total, rtol=5e-3)
     np.testing.assert_array_equal(infos.evaluations, info.evaluations)
     assert jax.tree.structure(scanned) == jax.tree.structure(run)
+
+
+def test_a_chunk_takes_nothing_from_the_host_and_keeps_the_images_of_the_run_before():
+    problem = Problem(NET, *jax.jit(lambda: (make_targets(NET, CONTENT, [STYLE], objective=OBJECTIVE), WEIGHTS))())
+    program = program_of(OBJECTIVE, Adam(), 0.5)
+    first = jax.device_put(programs.jitted_first(problem, jnp.array(CONTENT), rate_of(Adam()), program=program))
+    with jax.transfer_guard("disallow"):
+        run = first
+        for _ in range(2):
+            before, state = run, run.state
+            run, _ = programs.jitted_chunk(problem, run._replace(state=None), state, program=program, count=2)
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state) if leaf.size > 1)
+    np.testing.assert_array_equal(first.image, CONTENT)
+    assert not np.array_equal(before.image, run.image)
 
 
 def test_on_an_accelerator_a_chunk_is_one_program(monkeypatch):
@@ -436,3 +451,36 @@ def test_transfer_itself_checks_before_it_works():
         refused(lambda: transfer(styles=[]), "no style picture")
         refused(lambda: transfer(objective=Objective()), "relu4_2")
     assert counted == [0]
+
+
+# ------------------------------------------------------------------------------------------------------------- memory
+
+
+def test_a_transfer_that_does_not_fit_is_refused_before_it_runs_with_the_largest_size_that_does():
+    content = np.full((96, 128, 3), 0.5, np.float32)
+    settings = {"content": content, "min_size": 128, "steps": 1}
+    enough = 10**12
+    with pytest.raises(InputError, match=r"128 x 96 pixels with tiny need some .* GB of memory") as caught:
+        transfer(memory=10**5, on_progress=lambda _: pytest.fail("it ran"), **settings)
+    assert "size" not in str(caught.value)  # that little fits nothing
+    with pytest.raises(InputError, match="GB are free; size") as caught:
+        transfer(memory=10**6, on_progress=lambda _: pytest.fail("it ran"), **settings)
+    side = int(str(caught.value).rsplit(" ", 3)[-3])
+    assert 16 <= side < 128
+    h, w = round(96 * side / 128), side
+    assert transfer(**{**settings, "content": content[:h, :w], "min_size": w}, memory=10**6).image.shape == (h, w, 3)
+    assert transfer(memory=enough, **settings).image.shape == (96, 128, 3)
+
+
+def test_what_certainly_fits_compiles_nothing(monkeypatch):
+    monkeypatch.setattr(forecast, "bytes_needed", None)
+    assert transfer(memory=10**9, steps=1).image.shape == CONTENT.shape
+
+
+def test_what_a_device_says_is_heeded():
+    class Device:
+        def memory_stats(self):
+            return {"bytes_limit": 1000, "bytes_in_use": 200}
+
+    assert forecast.free_memory(Device()) == 720
+    assert forecast.free_memory(jax.devices("cpu")[0]) is None
