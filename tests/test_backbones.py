@@ -2,6 +2,8 @@
 what padding and pooling do, and the README's network of one's own."""
 
 import functools
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +12,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from commandline import Said, refused
 from layouts import old_names, state_dict, torch_features, write_keras
 from safetensors.numpy import save_file
 from tiny import check_gradient, picture, primitives, x64
 
 import jaxstyle
+from jaxstyle import defaults, networks
 from jaxstyle.compiling import compiled
 from jaxstyle.errors import InputError
+from jaxstyle.images import read_record
 from jaxstyle.networks import ARCHITECTURES, PREPROCESSING, Network, random_network
 from jaxstyle.networks.alexnet import AlexNet
 from jaxstyle.networks.backbone import Convolution, Normalisation, add_border, overlapping_pool
@@ -367,3 +372,66 @@ def test_a_file_goes_into_the_cache_and_comes_back(tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         load_network("alexnet").params["conv3"]["kernel"], alexnet().params["conv3"]["kernel"]
     )
+
+
+# ------------------------------------------------------------------------------------------- a network of one's own
+
+
+def readme_blocks() -> tuple[str, str]:
+    """The file, and the use of it, of the README's section on adding a network."""
+    text = (Path(__file__).parents[1] / "README.md").read_text()
+    section = text[text.index("### Adding a network") :].partition("\n## ")[0]
+    file, use = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    return file, use
+
+
+def write_pebble(path: Path) -> dict[str, np.ndarray]:
+    """What torch saves of such a network."""
+    rng = np.random.default_rng(9)
+    state = {"stem.weight": rng.normal(size=(16, 3, 5, 5)) / 6, "stem.bias": 0.1 * rng.normal(size=16)}
+    state |= {"body.0.weight": rng.normal(size=(32, 16, 3, 3)) / 8}
+    state |= {f"body.1.{part}": rng.uniform(0.5, 1.5, 32) for part in ("weight", "bias", "running_mean", "running_var")}
+    state |= {"body.2.weight": rng.normal(size=(32, 32, 3, 3)) / 12, "body.2.bias": 0.1 * rng.normal(size=32)}
+    state = {key: array.astype(np.float32) for key, array in state.items()}
+    save_file(state, path)
+    return state
+
+
+def test_the_network_of_the_readme(folder: Path, call: Callable[..., Said], monkeypatch: pytest.MonkeyPatch) -> None:
+    """As written there: the file, the table's line, the command line, and Python; its features are torch's."""
+    file, use = readme_blocks()
+    state = write_pebble(folder / "pebble.safetensors")
+    (folder / "package").mkdir()
+    (folder / "package" / "pebble.py").write_text(file)
+    monkeypatch.setattr(networks, "__path__", [*networks.__path__, str(folder / "package")])
+    monkeypatch.setitem(defaults.NETWORKS, "pebble", "pebble:PEBBLE")
+    monkeypatch.setitem(ARCHITECTURES, "pebble", networks._architecture("pebble:PEBBLE"))
+    options = ("--network", "pebble", "--weights", "pebble.safetensors", "--steps", "3", "--size", "64")
+    assert call("transfer", "c.png", "s.png", "-o", "out.png", *options, "--quiet") == (0, "out.png\n", "")
+    record = read_record("out.png")
+    assert record["settings"]["content_layers"] == ["relu2"] and record["status"] == "done"
+    assert call("weights", "convert", "pebble.safetensors").code == 0
+    assert "pebble" in call("weights", "list").out and "relu1 ... relu3 (4)" in call("weights", "list").out
+    assert call("transfer", "c.png", "s.png", "--network", "pebble", "--steps", "1", "--size", "64").code == 0
+    refused(call("transfer", "c.png", "s.png", "--network", "vgg19", "--weights", "pebble.safetensors"), 2,
+            "pebble.safetensors holds pebble, not vgg19")  # fmt: skip
+    monkeypatch.delitem(ARCHITECTURES, "pebble")
+    scope: dict[str, Any] = {"content": IMAGE, "style": picture(3, 60, 50)}
+    exec(file, scope)
+    monkeypatch.setattr(jaxstyle, "transfer", functools.partial(jaxstyle.transfer, steps=3))
+    try:
+        exec(use, scope)
+    finally:
+        ARCHITECTURES.pop("pebble", None)
+    assert np.isfinite(scope["result"].losses.total).all() and scope["result"].image.shape == IMAGE.shape
+    torch = pytest.importorskip("torch")
+    F, t = torch.nn.functional, {key: torch.from_numpy(array) for key, array in state.items()}
+    seen = np.array(PREPROCESSING["torchvision"](IMAGE))
+    one = F.relu(F.conv2d(torch.from_numpy(seen).permute(2, 0, 1)[None], t["stem.weight"], t["stem.bias"], 1, 2))
+    two = F.relu(F.conv2d(one, t["body.0.weight"], None, 2, 1))
+    pooled = F.max_pool2d(two, 2)
+    norm = (t[f"body.1.{part}"] for part in ("running_mean", "running_var", "weight", "bias"))
+    three = F.relu(F.conv2d(F.batch_norm(pooled, *norm), t["body.2.weight"], t["body.2.bias"], 1, 1))
+    found = features(scope["net"], IMAGE, layers=("relu1", "relu2", "pool2", "relu3"))
+    for value, expected in zip(found.values(), (pooled, one, two, three), strict=True):  # jit sorts a dict by its keys
+        close(value, expected[0].permute(1, 2, 0).numpy(), "pebble")
