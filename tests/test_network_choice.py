@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 from commandline import Said, listing, refused
 
+from jaxstyle import defaults
+from jaxstyle.commands import reconstruct, sweep, texture
 from jaxstyle.commands.settings import resolve, usual, words
+from jaxstyle.errors import InputError
 from jaxstyle.grammar import build_parser
 from jaxstyle.images import read_record
 from jaxstyle.networks import ARCHITECTURES, random_network
@@ -73,20 +76,25 @@ def test_a_preset_keeps_its_layers(alexnet: Path, call: Callable[..., Said]) -> 
     refused(call(*line), 2, "alexnet has no layer 'conv4_2'; it has conv1 ... pool5")
 
 
-def test_the_studies_take_the_networks_layers(alexnet: Path, call: Callable[..., Said]) -> None:
+def test_the_studies_take_the_networks_layers(
+    alexnet: Path, call: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("matplotlib")
-    given = ("--network", "alexnet", "--quiet")
-    assert call("features", "c.png", *given).code == 0
+    assert call("features", "c.png", "--network", "alexnet", "--quiet").code == 0
     assert data("c_relu3.json")["layer"] == "relu3"
     assert [row["layer"] for row in data("c_relu3.json")["layers"]][-1] == "relu5"  # pool5 has no pixel of 64 x 48
-    assert call("reconstruct", "c.png", "--steps", "2", *given).code == 0
-    assert [entry["layer"] for entry in data("c_reconstructions.json")["layers"]] == ["conv1", *STYLE_LAYERS]
-    assert call("texture", "s.png", "--steps", "1", "--tile", *given).code == 0
-    assert data("s_textures.json")["textures"][-1]["layers"] == STYLE_LAYERS
-    line = ("ablate", "c.png", "s.png", "-o", "out", "--size", "64", "--steps", "1", "--ratios", "5", *given)
-    assert call(*line).code == 0
-    assert data("out/ablation.json")["layers"][-1] == STYLE_LAYERS
-    assert data("out/ablation.json")["settings"]["content_layers"] == ["relu3"]
+
+    def stop(options: Any, layers: Any = None, *_: Any) -> None:
+        raise InputError(" ".join(layers or (*options.style_layers[-1], *options.content_layers[0])))
+
+    for module in (reconstruct, texture):
+        monkeypatch.setattr(module, "open_study", stop)
+    monkeypatch.setattr(sweep, "run", stop)
+    for network, own in (("alexnet", STYLE_LAYERS), ("vgg16", list(defaults.STYLE_LAYERS))):
+        first, content = ("conv1", "relu3") if network == "alexnet" else ("conv1_1", "relu4_2")
+        for command, layers in (("reconstruct", [first, *own]), ("texture", own), ("ablate", [*own, content])):
+            pictures = ("c.png", "s.png")[: 1 + (command == "ablate")]
+            refused(call(command, *pictures, "--network", network), 2, f"jaxstyle: {' '.join(layers)}\n")
 
 
 def test_compare_networks(alexnet: Path, call: Callable[..., Said], folder: Path) -> None:
