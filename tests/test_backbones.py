@@ -159,6 +159,14 @@ def test_features_of_a_rolled_periodic_image_are_rolled(which: str) -> None:
         close(rolled[name], np.roll(value, (16 // cell, -32 // cell), (0, 1)), name)
 
 
+def test_cells_are_what_a_texture_that_tiles_must_have_whole() -> None:
+    dense = random_network("densenet121")
+    assert [dense.cell([layer]) for layer in ("relu0", "dense1", "dense3", "dense4")] == [2, 4, 16, 32]
+    assert alexnet().cell(["relu1", "relu5"]) == 16 and alexnet().cell(["relu1"]) == 4
+    with pytest.raises(InputError, match="the width is 48; that of a texture that tiles must be a multiple of 32"):
+        jaxstyle.synthesise(IMAGE, network=dense, layers=["dense4"], height=64, width=48, tile=True)
+
+
 @pytest.mark.parametrize("size", [(7, 9), (8, 6), (3, 4)])
 def test_overlapping_pool_equals_that_of_flax(size: tuple[int, int]) -> None:
     x = jnp.asarray(np.random.default_rng(4).normal(size=(*size, 3)), jnp.float32)
