@@ -58,6 +58,13 @@ class Pair(NamedTuple):
     objective: Objective
 
 
+def terms_of(image: Picture, pair: Pair) -> LossTerms:
+    """The terms of a picture of the content's size, whatever made it."""
+    targets = _targets(pair.network, pair.content, list(pair.styles), pair.weights, objective=pair.objective)
+    weights = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), pair.weights._replace(mix=None))
+    return _loss(jnp.asarray(image), pair.network, targets, weights, objective=pair.objective)
+
+
 class _Enough(Exception):
     """Ends a run whose evaluations are spent."""
 

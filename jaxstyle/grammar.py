@@ -93,7 +93,11 @@ def build_parser() -> Parser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
     _add_transfer(commands.add_parser("transfer", help="paint CONTENT in the manner of STYLE"))
     _add_sweep(commands.add_parser("sweep", help="paint every combination of some settings, small, to choose from"))
-    _add_compare(commands.add_parser("compare", help="the same loss under every optimizer, in one figure"))
+    _add_compare(
+        commands.add_parser(
+            "compare", help="the same loss under every optimizer, or pair by every network, in one figure"
+        )
+    )
     _add_ablate(commands.add_parser("ablate", help="style layers by style weights, the papers' grid, in one figure"))
     _add_reconstruct(commands.add_parser("reconstruct", help="what each layer keeps of a picture, in one figure"))
     _add_texture(commands.add_parser("texture", help="textures from a picture's statistics, of any size, seamless too"))
@@ -149,9 +153,20 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Minimises the same loss by Adam at several learning rates and by three kinds of L-BFGS, from the content and "
         "from noise, at a single size. FIG.png, FIG.pdf and FIG.json: loss against evaluations and against seconds, "
-        "and each one's picture at equal cost."
+        "and each one's picture at equal cost. With --networks: the pair as each network paints it, by Adam, from "
+        "coarse to fine, with the same relative weights."
     )
     _add_pair(parser)
+    parser.add_argument(
+        "--networks",
+        nargs="+",
+        choices=defaults.NETWORKS,
+        metavar="NAME",
+        help=f"compare networks, not optimizers: {', '.join(defaults.NETWORKS)}",
+    )
+    parser.add_argument(
+        "--random-weights", action="store_true", help="with --networks, for those that are not on this machine"
+    )
     parser.set_defaults(mix=None, min_size=None, optimizer="adam", rate=None, init="content", average=0.0)
     parser.set_defaults(steps=defaults.STEPS)
     parser.add_argument("-o", "--out", metavar="FIG.png", help="(default: CONTENT_STYLE_comparison.png, here)")
@@ -161,13 +176,12 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
         type=whole(2, 10_000),
         default=defaults.COMPARE_EVALUATIONS,
         metavar="N",
-        help="of loss and gradient, for each (default: %(default)s)",
+        help="of loss and gradient, for each; with --networks at each size (default: %(default)s)",
     )
     parser.add_argument(
         "--rates",
         nargs="+",
         type=positive,
-        default=list(defaults.COMPARE_RATES),
         metavar="X",
         help=f"Adam's learning rates (default: {' '.join(f'{x:g}' for x in defaults.COMPARE_RATES)})",
     )

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from jaxstyle import defaults
-from jaxstyle.checks import check_image, check_transfer, check_whole
+from jaxstyle.checks import check_image, check_layers, check_transfer, check_whole
 from jaxstyle.compiling import compiled
 from jaxstyle.errors import InputError
 from jaxstyle.losses import excess, periodic_variation, style_loss, total_variation
@@ -25,7 +25,7 @@ from jaxstyle.starts import MIN_SIDE, scale_sizes
 from jaxstyle.types import Image, Key, Picture, Scalar
 
 BOUNDS = 30.0  # weight of `excess`: L-BFGS leaves pixels free, and what is cut off at the end must change little
-CELL = 16  # pixels that all poolings before relu5_1 make one of
+CELL = 16  # pixels that all poolings before relu5_1 make one of, and those of most other layers
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def synthesise(
         network's style layers.
       height, width: of the texture, in pixels; the source's if None.
       tile: whether copies of the texture match at their borders: convolutions and variation then go on at the other
-        side, and both sides must be multiples of 16.
+        side, and both sides must be multiples of 16, or of what the deepest layer makes one of.
       min_size: long side in pixels of the coarsest scale; None for 64, or whatever makes the source as large.
       tv_weight: of the total variation against the relative error of the Gram matrices.
       solver: `Lbfgs()` if None.
@@ -146,11 +146,13 @@ def synthesise(
     check_image(source, "the source")
     layers = network.module.style_layers if layers is None else layers
     height, width = (own if side is None else side for side, own in zip((height, width), source.shape[:2], strict=True))
+    objective = Objective((), tuple(layers), RELATIVE._replace(variation=Prior(_weight(tv_weight), tile)))
+    check_layers(network, objective)
+    cell = max(CELL, network.cell(layers)) if tile else 1
     for side, name in ((height, "the height"), (width, "the width")):
         check_whole(side, name, MIN_SIDE)
-        if tile and side % CELL:
-            raise InputError(f"{name} is {side}; that of a texture that tiles must be a multiple of {CELL}")
-    objective = Objective((), tuple(layers), RELATIVE._replace(variation=Prior(_weight(tv_weight), tile)))
+        if side % cell:
+            raise InputError(f"{name} is {side}; that of a texture that tiles must be a multiple of {cell}")
     weights, solver = Weights(0.0, 1.0, 1.0), solver or Lbfgs()
     canvas = jnp.full((height, width, 3), 0.5)
     if min_size is None:
@@ -160,7 +162,7 @@ def synthesise(
     sizes = scale_sizes(height, width, min_size=min_size, smallest=network.module.smallest)
     if tile:
         network = network.with_options(padding="periodic")
-        sizes = [(_whole_cells(h), _whole_cells(w)) for h, w in sizes]
+        sizes = [(_whole_cells(h, cell), _whole_cells(w, cell)) for h, w in sizes]
     source = jnp.asarray(source, jnp.float32)
     key = jax.random.key(0) if key is None else key
     inputs = Inputs(
@@ -207,5 +209,5 @@ def _weight(value: float) -> float:
     return float(value)
 
 
-def _whole_cells(side: int) -> int:
-    return max(CELL, round(side / CELL) * CELL)
+def _whole_cells(side: int, cell: int) -> int:
+    return max(cell, round(side / cell) * cell)

@@ -60,7 +60,7 @@ def load_network(
       InputError: an unknown name or option, or a file that does not hold this network.
       DownloadError: the weights are not on this machine and could not be brought there.
     """
-    module, options = _architecture(name), _options(pooling, padding, dtype)
+    module, options = _architecture(name), module_options(pooling, padding, dtype)
     keep_freed_memory()
     path = at_hand(name) or fetch(name, None, progress) if weights is None else Path(weights).expanduser()
     file = formats.read(path)
@@ -268,7 +268,7 @@ def _shipped(name: str) -> Path | None:
 
 
 def at_hand(network: str) -> Path | None:
-    """The network's file on this machine, shipped or cached."""
+    """The network's file on this machine, shipped or cached; None if it would have to be downloaded."""
     cached = cache_folder() / f"{network}.h5"
     return _shipped(f"{network}.h5") or (cached if cached.is_file() else None)
 
@@ -304,8 +304,9 @@ def _architecture(name: str) -> Backbone:
     return ARCHITECTURES[name]
 
 
-def _options(pooling: str | None, padding: str | None, dtype: Any) -> dict[str, Any]:
-    """The options that were given, checked; a dtype always as the same object, so that modules are equal."""
+def module_options(pooling: str | None, padding: str | None, dtype: Any) -> dict[str, Any]:
+    """Those of `load_network` that were given, for `Network.with_options`, checked; a dtype always as the same object,
+    so that modules are equal."""
     dtype = None if dtype is None else getattr(dtype, "__name__", str(dtype))
     options = {"pooling": pooling, "padding": padding, "dtype": dtype}
     names = {"pooling": get_args(Pooling), "padding": get_args(Padding), "dtype": tuple(_DTYPES)}

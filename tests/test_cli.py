@@ -724,7 +724,8 @@ def test_fetch_list_show_convert(
     monkeypatch.setenv("JAXSTYLE_CACHE", str(cache))
     digest = hashlib.sha256((folder.parent / "served" / "tiny.safetensors").read_bytes()).hexdigest()
     register(monkeypatch, server, f"sha256:{digest}")
-    assert call("weights", "list").out.splitlines()[-1].split() == "tiny conv1_1 ... pool2 (8) 0.0 MB CC0 here no".split()
+    row = "tiny conv1_1 ... pool2 (8) 0.0 MB CC0 here no"
+    assert call("weights", "list").out.splitlines()[-1].split() == row.split()
     fetched = call("weights", "fetch", "tiny")
     assert fetched.code == 0 and fetched.out == f"{cache / 'tiny.h5'}\n"
     assert fetched.err.startswith("downloading ") and fetched.err.count("\n") == 1

@@ -41,7 +41,7 @@ def fixed_features():
 def wide(net, image, layers):
     # Of a network all layers: that is one program for each size of picture.
     fixed = isinstance(net, FixedFeatures)
-    found = net.features(image, layers) if fixed else features(net, image, net.layer_names)
+    found = net.features(image, layers) if fixed else features(net, image, net.layers_within(*image.shape[:2]))
     return {name: np.asarray(found[name], np.float64) for name in layers}
 
 

@@ -1,4 +1,7 @@
-"""`jaxstyle compare`: the same objective under every solver, from the content and from noise, in one figure."""
+"""`jaxstyle compare`: the same objective under every solver, from the content and from noise, in one figure.
+
+With `--networks` it is the work of `compare_networks`.
+"""
 
 import argparse
 import sys
@@ -9,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from jaxstyle import defaults
+from jaxstyle.commands import compare_networks
 from jaxstyle.commands.inputs import Inputs, check_options, default_name, read_pictures
 from jaxstyle.errors import InputError
 from jaxstyle.figures import COLOURS, SMALL, check_figure, new_figure, save_figure, show_picture
@@ -36,6 +41,11 @@ class Run(NamedTuple):
 
 def run(options: argparse.Namespace) -> int:
     """Checks everything that can be checked, runs every solver, draws."""
+    if options.networks:
+        return compare_networks.run(options)
+    if options.random_weights:
+        raise InputError("--random-weights goes with --networks")
+    options.rates = options.rates or list(defaults.COMPARE_RATES)
     name = Path(default_name(options.content, options.styles[0])).with_suffix("").name
     out = check_figure(f"{name}_comparison.png" if options.out is None else options.out)
     check_options(options)

@@ -116,6 +116,11 @@ class Network:
         shapes = _shapes(self.module, self.layer_names, height, width)
         return tuple(name for name in self.layer_names if 0 not in shapes[name])
 
+    def cell(self, layers: Sequence[str]) -> int:
+        """Side in pixels of what the coarsest of some layers makes one of."""
+        shapes = _shapes(self.module.clone(padding="periodic"), layers, LARGEST, LARGEST)
+        return max(LARGEST // shape[0] for shape in shapes.values())
+
     def with_options(self, **options: Any) -> "Network":
         """The same weights with other `pooling` ("max", "average"), `padding` ("zero", "edge", "reflect", "periodic")
         or `dtype` (jnp.float32, jnp.bfloat16)."""

@@ -21,6 +21,10 @@ Pooling: TypeAlias = Literal["max", "average"]
 Padding: TypeAlias = Literal["zero", "edge", "reflect", "periodic"]
 
 
+class MisfitError(ValueError):
+    """A file's layers are not this network's. The message says how they differ: "it has no conv2"."""
+
+
 class Convolution(NamedTuple):
     """A convolution: kernel (height, width, in, out), and bias (out,) or None."""
 
@@ -51,7 +55,14 @@ class Normalisation(NamedTuple):
         return Scaling(*(array.astype(np.float32) for array in self._multiplied_out(epsilon)))
 
     def folded_into(self, before: Convolution, epsilon: float) -> Convolution:
-        """A convolution and, right after it, this normalisation, as one convolution."""
+        """A convolution and, right after it, this normalisation, as one convolution.
+
+        Raises:
+          MisfitError: they have different numbers of channels.
+        """
+        if self.scale.shape != before.kernel.shape[3:]:
+            channels = f"{len(self.scale)} channels after a convolution of {before.kernel.shape[3]}"
+            raise MisfitError(f"it has a normalisation of {channels}")
         scale, offset = self._multiplied_out(epsilon)
         bias = offset if before.bias is None else before.bias * scale + offset
         return Convolution((before.kernel * scale).astype(np.float32), bias.astype(np.float32))
@@ -65,10 +76,6 @@ class Normalisation(NamedTuple):
 
 
 Layer: TypeAlias = Convolution | Scaling | Normalisation
-
-
-class MisfitError(ValueError):
-    """A file's layers are not this network's. The message says how they differ: "it has no conv2"."""
 
 
 class Backbone(nn.Module, kw_only=True):
@@ -166,7 +173,8 @@ class Backbone(nn.Module, kw_only=True):
         size, _, _, width = shapes["kernel"]
         before, after = self._border(size, stride, size // 2 if border is None else border)
         if min(x.shape[:2]) + before + after < size:  # too small a picture, which `Network.features` refuses
-            return jnp.zeros((0, 0, width), self.dtype)
+            sides = (max(0, side + before + after - size + stride) // stride for side in x.shape[:2])
+            return jnp.zeros((*sides, width), self.dtype)
         padding: Any = [(before, after)] * 2
         if self.padding != "zero":
             x, padding = add_border(x, self.padding, before, after), "VALID"

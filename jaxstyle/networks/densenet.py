@@ -105,10 +105,7 @@ class DenseNet(Backbone):
             return take(name, Normalisation).scaling(epsilon)
 
         def folded(before: str, after: str) -> Layer:
-            convolution, normalisation = take(before, Convolution), take(after, Normalisation)
-            if normalisation.scale.shape != convolution.kernel.shape[3:]:
-                raise MisfitError(f"its {after} has {len(normalisation.scale)} channels, unlike {before}")
-            return normalisation.folded_into(convolution, epsilon)
+            return take(after, Normalisation).folded_into(take(before, Convolution), epsilon)
 
         found = {"relu0_conv": folded("conv0", "norm0")}
         for b, depth in enumerate(self.depths, 1):
