@@ -461,7 +461,7 @@ def test_a_transfer_that_does_not_fit_is_refused_before_it_runs_with_the_largest
     settings = {"content": content, "min_size": 128, "steps": 1}
     enough = 10**12
     with pytest.raises(InputError, match=r"128 x 96 pixels with tiny need some .* GB of memory") as caught:
-        transfer(memory=10**5, on_progress=lambda _: pytest.fail("it ran"), **settings)
+        transfer(memory=10**4, on_progress=lambda _: pytest.fail("it ran"), **settings)
     assert "size" not in str(caught.value)  # that little fits nothing
     with pytest.raises(InputError, match="GB are free; size") as caught:
         transfer(memory=10**6, on_progress=lambda _: pytest.fail("it ran"), **settings)
