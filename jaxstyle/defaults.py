@@ -43,5 +43,5 @@ STUDY_SIZE = 256  # long side of the picture that is looked into
 
 STARTS = ("content", "noise", "style", "blur")
 SOLVERS = ("adam", "lbfgs", "optax-lbfgs")
-PRESETS = ("default", "gatys", "neural-style", "pytorch-tutorial", "crowsonkb")
+STYLE_LOSSES = ("gram", "wasserstein", "mean-std", "sliced-wasserstein", "cmd", "nearest")
 NETWORKS = ("compact", "vgg19", "vgg16")

@@ -15,6 +15,7 @@ Image: TypeAlias = Float[Array, "h w 3"]
 Picture: TypeAlias = Float[Array | np.ndarray, "_ _ 3"]  # of a size of its own; NumPy's will do
 Pictures: TypeAlias = Float[Array | np.ndarray, "... _ _ 3"]  # with any axes in front
 Features: TypeAlias = Float[Array, "h w c"]
+Mask: TypeAlias = Float[Array, "h w"]  # weights of positions, in [0, 1]
 FeatureMaps: TypeAlias = dict[str, Float[Array, "_ _ _"]]  # layer name -> features, each of a size of its own
 Scalar: TypeAlias = Float[Array, ""]
 Params: TypeAlias = Mapping[str, Any]

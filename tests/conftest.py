@@ -12,6 +12,7 @@ MODULES = (
     "losses",
     "networks",
     "objective",
+    "presets",
     "compiling",
     "programs",
     "optimise",

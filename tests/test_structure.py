@@ -20,6 +20,7 @@ PURE = (
     "losses",
     "objective",
     "solvers",
+    "presets",
     "starts",
     "checks",
     "compiling",

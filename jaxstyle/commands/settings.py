@@ -11,7 +11,8 @@ from jaxstyle.commands.inputs import check_count
 from jaxstyle.commands.session import download_bar
 from jaxstyle.errors import InputError
 from jaxstyle.networks import ARCHITECTURES, Network
-from jaxstyle.objective import PRESETS, Objective
+from jaxstyle.objective import FORMULAE, Objective
+from jaxstyle.presets import PRESETS, Preset
 from jaxstyle.solvers import SOLVERS, Adam, Solver
 from jaxstyle.weights import load_network
 
@@ -28,6 +29,7 @@ class Settings:
     size: int = defaults.SIZE
     min_size: int | None = None
     preset: str = "default"
+    style_loss: str | None = "gram"  # None for the preset's own
     content_weight: float = defaults.CONTENT_WEIGHT
     style_weight: float = defaults.STYLE_WEIGHT
     tv_weight: float = defaults.VARIATION_WEIGHT
@@ -45,41 +47,39 @@ class Settings:
     @property
     def objective(self) -> Objective:
         """Layers and formulae."""
-        preset = PRESETS[self.preset].objective
-        return replace(preset, content_layers=self.content_layers, style_layers=self.style_layers)
+        formula = FORMULAE[PRESETS[self.preset].formula]
+        return Objective(self.content_layers, self.style_layers, formula, style_loss=self.style_loss)
 
     @property
     def solver(self) -> Solver:
         """What moves the pixels."""
-        kind = SOLVERS[self.optimizer]
-        return kind() if self.rate is None else Adam(rate=self.rate)
+        if self.rate is not None:
+            return Adam(rate=self.rate)
+        preset = PRESETS[self.preset]
+        return preset.solver if preset.optimizer == self.optimizer else SOLVERS[self.optimizer]()
 
 
-def usual(preset: str, optimizer: str) -> Settings:
-    """The settings of a command without options other than these two."""
+def usual(preset: str, optimizer: str | None = None, *, size: int = defaults.SIZE) -> Settings:
+    """The settings of a command without options other than these."""
     chosen = PRESETS[preset]
-    layers = chosen.weights.layers
-    return Settings(
-        preset=preset,
-        optimizer=optimizer,
-        content_weight=float(chosen.weights.content),
-        style_weight=float(chosen.weights.style),
-        tv_weight=float(chosen.weights.variation),
-        content_layers=chosen.objective.content_layers,
-        style_layers=chosen.objective.style_layers,
-        layer_weights=None if layers is None else tuple(float(x) for x in layers),
-        rate=defaults.ADAM_RATE if optimizer == "adam" else None,
-    )
+    optimizer = optimizer or chosen.optimizer
+    shared = {field.name for field in fields(Settings)} & {field.name for field in fields(Preset)}
+    settings = Settings(preset=preset, size=size, **{name: getattr(chosen, name) for name in shared})
+    if not chosen.coarse_to_fine:
+        settings = replace(settings, min_size=size)
+    if optimizer != chosen.optimizer:
+        settings = replace(settings, optimizer=optimizer, rate=defaults.ADAM_RATE if optimizer == "adam" else None)
+    return settings
 
 
 def resolve(options: argparse.Namespace, size: int) -> Settings:
     """The settings with the defaults of the preset filled in, checked before any weights are needed."""
-    given = {field.name: getattr(options, field.name) for field in fields(Settings)} | {"size": size}
+    given = {field.name: getattr(options, field.name) for field in fields(Settings)}
     given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
-    start = usual(options.preset, options.optimizer)
+    start = usual(options.preset, options.optimizer, size=size)
     if given["style_layers"] is not None:  # a preset's weights are for its own layers
         start = replace(start, layer_weights=None)
-    settings = replace(start, **{name: value for name, value in given.items() if value is not None})
+    settings = replace(start, **{name: value for name, value in given.items() if value is not None} | {"size": size})
     check_settings(settings)
     return settings
 
@@ -89,7 +89,7 @@ def words(settings: Mapping[str, Any]) -> list[list[str]]:
     known = {field.name: settings[field.name] for field in fields(Settings) if settings.get(field.name) is not None}
     known = {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
     start = usual(known["preset"], known["optimizer"])
-    without = vars(replace(start, preset=Settings.preset, optimizer=Settings.optimizer))
+    without = vars(replace(start, preset=Settings.preset, optimizer=PRESETS[known["preset"]].optimizer))
     unweighted = start.layer_weights is not None and "layer_weights" not in known
     found: list[list[str]] = []
     for name, value in known.items():
