@@ -257,6 +257,9 @@ def _add_texture(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=sides, metavar="N", help="long side of the textures (default: the source's)")
     parser.add_argument("--width", type=sides, metavar="N", help="of the textures, in pixels")
     parser.add_argument("--height", type=sides, metavar="N", help="of the textures, in pixels")
+    parser.add_argument(
+        "--style-loss", choices=defaults.STYLE_LOSSES, default="gram", help="what is compared (default: %(default)s)"
+    )
     parser.add_argument("--tile", action="store_true", help="textures that repeat without a seam; sides in 16 pixels")
     _add_inversion(parser, defaults.TEXTURE_VARIATION)
 

@@ -29,9 +29,10 @@ from PIL import Image
 import jaxstyle
 from jaxstyle import defaults, images, values, weights
 from jaxstyle.commands import inputs, job, records, session, settings
+from jaxstyle.losses import STYLE_LOSSES
 from jaxstyle.networks import ARCHITECTURES
 from jaxstyle.networks.vgg import VGG
-from jaxstyle.objective import PRESETS
+from jaxstyle.presets import PRESETS
 from jaxstyle.solvers import SOLVERS, Adam
 from jaxstyle.starts import Start
 from jaxstyle.weights import WeightsInfo, load_network, save_weights
@@ -78,7 +79,7 @@ def test_help_and_version_answer_at_once(arguments: list[str], word: str) -> Non
 def test_what_the_help_repeats_is_what_the_package_has() -> None:
     assert tuple(ARCHITECTURES) == defaults.NETWORKS
     assert tuple(SOLVERS) == defaults.SOLVERS
-    assert tuple(PRESETS) == defaults.PRESETS
+    assert tuple(STYLE_LOSSES) == defaults.STYLE_LOSSES
     assert get_args(Start) == defaults.STARTS
     assert values.SIDES == (images.MIN_SIDE, images.MAX_SIDE)
 
@@ -96,7 +97,7 @@ ARGUMENTS = {
         "trnsfer",
         "'trnsfer'",
         "transfer, sweep, compare",
-        "demo, weights, info",
+        "demo, weights, presets, info",
         "mean 'transfer'",
     ),
     "no action of that name": ("weights lst", "'lst'", "list, fetch", "mean 'list'", "weights --help"),
@@ -369,7 +370,7 @@ def test_looks_fall_on_pictures_and_on_ends_of_scales(every: int, steps: int) ->
     assert 1 <= chunk <= 25
 
 
-@pytest.mark.parametrize("preset", defaults.PRESETS)
+@pytest.mark.parametrize("preset", PRESETS)
 def test_presets(preset: str, call: Callable[..., Said], folder: Path) -> None:
     assert call("transfer", "c.png", "s.png", "--steps", "2", "--preset", preset).code == 0
     record = same_record(folder / "c_s.png")
