@@ -141,9 +141,7 @@ def _draw(picture: Any, options: Any, entries: list[dict[str, Any]], images: lis
     tall, wide = images[0].shape[:2]
     seamless = ", seamless" if options.tile else ""
     what = "Gram matrices" if options.style_loss == "gram" else f"statistics ({options.style_loss})"
-    title = (
-        f"{Path(picture.path).name}: textures from the {what} of more and more layers, {wide} x {tall}{seamless}"
-    )
+    title = f"{Path(picture.path).name}: textures from the {what} of more and more layers, {wide} x {tall}{seamless}"
     count = len(entries) + 2 + options.tile
     figure, (first, *rest) = picture_grid(count, tall / wide, title=title, lines=2)
     last = rest.pop()

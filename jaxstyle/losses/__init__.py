@@ -91,7 +91,7 @@ class StyleLoss(NamedTuple):
     Attributes:
       statistic: (features (h, w, c), *, mask=None) -> pytree.
       distance: (features (h, w, c), statistic of the style, *, mask=None) -> scalar; 0 at the target, and 1, or nearly,
-        for features of zero: the same weight means much the same for each loss.
+        for features of zero (of nearest neighbours 1/4): the same weight means much the same for each loss.
 
     A mask is (h, w) in [0, 1], of the features' size: the weights of the positions. A rectangle of ones among zeros
     gives what the features cropped to it give.

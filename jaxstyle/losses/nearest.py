@@ -9,12 +9,14 @@ from jaxstyle.losses.sums import over
 from jaxstyle.types import Features, Mask, Scalar
 
 ROWS = 512  # of the matrix of all pairs that are there at once
+SHARE = 0.25  # of the distance, which no picture but the style itself brings near zero, as it does a statistic's
 
 
 def nearest_loss(features: Features, target: Points, *, mask: Mask | None = None) -> Scalar:
     """Relaxed earth mover's distance: the larger of two means, of squared distances from each position of the picture
     to the nearest one of the style, and from each of the style to the nearest one of the picture; relative to the
-    style's mean square. 0 at the target, 1 for features of zero.
+    style's mean square; a quarter of it, so that weights mean what they do for other losses. 0 at the target, 1/4 for
+    features of zero.
 
     After Kolkin, Salavon and Shakhnarovich (2019, STROTSS), https://arxiv.org/abs/1904.12785, equation 6, whose
     distance is that of cosines, blind to brightness and contrast, and who draw new positions as they go. Here it is
@@ -34,7 +36,7 @@ def nearest_loss(features: Features, target: Points, *, mask: Mask | None = None
     forth = _mean_distance(found.features, target.features[there], found.weights)
     back = _mean_distance(found.features[here], target.features, target.weights)
     square = jnp.sum(target.weights * jnp.sum(target.features**2, 1))
-    return over(jnp.maximum(forth, back), over(square, jnp.sum(target.weights)))
+    return SHARE * over(jnp.maximum(forth, back), over(square, jnp.sum(target.weights)))
 
 
 def _mean_distance(a: Float[Array, "n c"], b: Float[Array, "n c"], weights: Float[Array, " n"]) -> Scalar:
