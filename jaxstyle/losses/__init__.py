@@ -32,7 +32,7 @@ from jaxstyle.losses.gaussian import (
 )
 from jaxstyle.losses.gram import gatys_style, gram_matrix, mean_squared_style, style_loss
 from jaxstyle.losses.nearest import nearest_loss
-from jaxstyle.losses.positions import Points, points
+from jaxstyle.losses.positions import Points, cells, points
 from jaxstyle.losses.sliced import directions, quantiles, sliced_loss
 from jaxstyle.losses.sums import over, relative_error
 from jaxstyle.losses.variations import (
@@ -53,6 +53,7 @@ __all__ = [
     "Points",
     "StyleLoss",
     "absolute_variation_255",
+    "cells",
     "central_moments",
     "cmd_loss",
     "content_loss",
@@ -94,7 +95,7 @@ class StyleLoss(NamedTuple):
         for features of zero (of nearest neighbours 1/4): the same weight means much the same for each loss.
 
     A mask is (h, w) in [0, 1], of the features' size: the weights of the positions. A rectangle of ones among zeros
-    gives what the features cropped to it give.
+    gives what the features cropped to it give (for `cells` of large pictures see there).
     """
 
     statistic: Callable[..., Any]
@@ -107,7 +108,7 @@ STYLE_LOSSES: dict[str, StyleLoss] = {
     "mean-std": StyleLoss(deviations, deviations_loss),
     "sliced-wasserstein": StyleLoss(quantiles, sliced_loss),
     "cmd": StyleLoss(central_moments, cmd_loss),
-    "nearest": StyleLoss(points, nearest_loss),
+    "nearest": StyleLoss(cells, nearest_loss),
 }
 
 

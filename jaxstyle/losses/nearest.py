@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from jaxstyle.losses.positions import Points, points
+from jaxstyle.losses.positions import Points, cells
 from jaxstyle.losses.sums import over
 from jaxstyle.types import Features, Mask, Scalar
 
@@ -19,19 +19,19 @@ def nearest_loss(features: Features, target: Points, *, mask: Mask | None = None
     features of zero.
 
     After Kolkin, Salavon and Shakhnarovich (2019, STROTSS), https://arxiv.org/abs/1904.12785, equation 6, whose
-    distance is that of cosines, blind to brightness and contrast, and who draw new positions as they go. Here it is
+    distance is that of cosines, blind to brightness and contrast, and who draw positions anew as they go. Here it is
     Euclidean, as in Li and Wand (2016), https://arxiv.org/abs/1601.04589; with the first mean alone, as they have it, a
     picture may be made of one piece of the style only.
 
-    Of more than 2048 positions as many are compared, always the same (`points`); the matrix of all pairs is made 512
-    rows at a time, and no gradient goes through it: that of a smallest distance is the gradient of this one distance.
+    Of more than 2048 positions, cells of a few are compared (`cells`); the matrix of all pairs is made 512 rows at a
+    time, and no gradient goes through it: that of a smallest distance is the gradient of this one distance.
 
     Args:
       features: (h, w, c), of the picture being made.
-      target: `points` of the style's features, or of several styles, with their shares as weights.
+      target: `cells` of the style's features, or of several styles, with their shares as weights.
       mask: (h, w) in [0, 1], weights of the positions; those of weight 0 are no one's nearest.
     """
-    found = points(features, mask=mask)
+    found = cells(features, mask=mask)
     there, here = _nearest(*jax.lax.stop_gradient((found, target)))
     forth = _mean_distance(found.features, target.features[there], found.weights)
     back = _mean_distance(found.features[here], target.features, target.weights)

@@ -31,7 +31,7 @@ def quantiles(features: Features, *, mask: Mask | None = None) -> Float[Array, "
 
     The integral of the quantile function over each 256th of [0, 1], exactly; so pictures of any sizes may be compared,
     averages of several are their Wasserstein barycentre along each direction, and a mask (h, w) gives the positions
-    their weights. Of more than 2048 positions, as many are taken (`points`).
+    their weights. Of more than 8192 positions, as many are taken (`points`).
     """
     found = points(features, mask=mask)
     onto = jnp.asarray(directions(features.shape[-1]), found.features.dtype)
