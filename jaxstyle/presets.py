@@ -93,8 +93,50 @@ class Preset:
         }
 
 
+CHOSEN = (
+    "Chosen by eye, with the compact network at 256 pixels, on Tübingen in the manner of The Starry Night and the Taj "
+    "Mahal in that of The Night Café."
+)
+
 PRESETS: dict[str, Preset] = {
     "default": Preset("relative terms: one setting for any size, network and layer"),
+    "strokes": Preset(
+        "a painter's strokes, bold and clean; large shapes follow the style",
+        CHOSEN,
+        style_loss="wasserstein",
+        style_weight=60.0,
+        layer_weights=(1.0, 1.0, 2.0, 2.0, 1.0),
+        average=0.9,
+    ),
+    "subtle": Preset(
+        "the content with every edge, in the colours and the grain of the style",
+        CHOSEN,
+        style_layers=("relu1_1", "relu2_1", "relu3_1"),
+        style_weight=6.0,
+        tv_weight=10.0,
+        average=0.9,
+    ),
+    "texture": Preset(
+        "a picture of the style's own matter, from noise, with hardly more than the content's format",
+        CHOSEN,
+        style_loss="wasserstein",
+        content_weight=0.3,
+        style_weight=200.0,
+        tv_weight=1.0,
+        rate=0.03,
+        steps=120,
+        init="noise",
+        average=0.9,
+    ),
+    "poster": Preset(
+        "large, soft areas of colour, little grain",
+        CHOSEN,
+        style_loss="wasserstein",
+        style_weight=100.0,
+        layer_weights=(1.0, 1.0, 2.0, 4.0, 4.0),
+        tv_weight=100.0,
+        average=0.9,
+    ),
     "gatys": Preset(
         "Gatys, Ecker and Bethge 2015: sums of squares, average pooling, L-BFGS from noise; for Keras weights",
         "https://arxiv.org/abs/1508.06576 with the 500 steps at 512 pixels of its authors' PyTorch code. Here L-BFGS "
