@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from jaxstyle.losses import content_loss, gram_matrix, style_loss, total_variation
     from jaxstyle.metrics import psnr, ssim
     from jaxstyle.networks import Network
-    from jaxstyle.objective import PRESETS, LossTerms, Objective, Targets, Weights, loss_terms, make_targets
+    from jaxstyle.objective import LossTerms, Objective, Targets, Weights, loss_terms, make_targets
     from jaxstyle.optimise import DivergedError, Progress, Result, transfer
+    from jaxstyle.presets import PRESETS
     from jaxstyle.solvers import Adam, Lbfgs, OptaxLbfgs
     from jaxstyle.sweeps import sweep
     from jaxstyle.weights import load_network
@@ -27,8 +28,9 @@ _HOMES = {
     "images": ("load_image", "save_image"),
     "losses": ("content_loss", "gram_matrix", "style_loss", "total_variation"),
     "networks": ("Network",),
-    "objective": ("PRESETS", "LossTerms", "Objective", "Targets", "Weights", "loss_terms", "make_targets"),
+    "objective": ("LossTerms", "Objective", "Targets", "Weights", "loss_terms", "make_targets"),
     "solvers": ("Adam", "Lbfgs", "OptaxLbfgs"),
+    "presets": ("PRESETS",),
     "optimise": ("DivergedError", "Progress", "Result", "transfer"),
     "sweeps": ("sweep",),
     "metrics": ("psnr", "ssim"),
@@ -47,7 +49,6 @@ __all__ = [  # noqa: RUF022 - in the order of the modules
     "style_loss",
     "total_variation",
     "Network",
-    "PRESETS",
     "LossTerms",
     "Objective",
     "Targets",
@@ -57,6 +58,7 @@ __all__ = [  # noqa: RUF022 - in the order of the modules
     "Adam",
     "Lbfgs",
     "OptaxLbfgs",
+    "PRESETS",
     "DivergedError",
     "Progress",
     "Result",

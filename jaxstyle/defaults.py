@@ -50,4 +50,4 @@ STUDY_SIZE = 256  # long side of the picture that is looked into
 
 STARTS = ("content", "noise", "style", "blur")
 SOLVERS = ("adam", "lbfgs", "optax-lbfgs")
-PRESETS = ("default", "gatys", "neural-style", "pytorch-tutorial", "crowsonkb")
+STYLE_LOSSES = ("gram", "wasserstein", "mean-std", "sliced-wasserstein", "cmd", "nearest")

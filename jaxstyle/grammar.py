@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from jaxstyle import __version__, defaults
 from jaxstyle.errors import InputError, nearest
+from jaxstyle.presets import PRESETS
 from jaxstyle.values import SIDES, fraction, names, number, numbers, positive, several, whole
 
 EXAMPLES = """examples:
@@ -108,6 +109,7 @@ def build_parser() -> Parser:
     demo.add_argument("--size", type=sides, default=384, metavar="N", help="long side (default: %(default)s)")
     demo.add_argument("--quiet", action="store_true", help="print only the results' names")
     _add_weights(commands.add_parser("weights", help="list, fetch, convert or show networks' weights"))
+    commands.add_parser("presets", help="settings that belong together: of published programs, and of our own")
     commands.add_parser("info", help="versions, devices, networks at hand")
     for command in commands.choices.values():
         command.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
@@ -262,6 +264,9 @@ def _add_texture(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=sides, metavar="N", help="long side of the textures (default: the source's)")
     parser.add_argument("--width", type=sides, metavar="N", help="of the textures, in pixels")
     parser.add_argument("--height", type=sides, metavar="N", help="of the textures, in pixels")
+    parser.add_argument(
+        "--style-loss", choices=defaults.STYLE_LOSSES, default="gram", help="what is compared (default: %(default)s)"
+    )
     parser.add_argument("--tile", action="store_true", help="textures that repeat without a seam; sides in 16 pixels")
     _add_inversion(parser, defaults.TEXTURE_VARIATION)
 
@@ -353,10 +358,11 @@ def _add_network(group: Any) -> None:
 def _add_terms(group: Any, *, mix: bool = True) -> None:
     group.add_argument(
         "--preset",
-        choices=defaults.PRESETS,
+        choices=tuple(PRESETS),
         default="default",
-        help="formulae, layers and weights of a published program (default: jaxstyle's own)",
+        help="settings that belong together, which other options replace; jaxstyle presets says more",
     )
+    group.add_argument("--style-loss", choices=defaults.STYLE_LOSSES, help="(default: gram, or the preset's own)")
     group.add_argument(
         "--style-weight",
         type=number,
@@ -381,27 +387,24 @@ def _add_terms(group: Any, *, mix: bool = True) -> None:
 
 
 def _add_solver(group: Any) -> None:
-    group.add_argument("--optimizer", choices=defaults.SOLVERS, default="adam", help="(default: %(default)s)")
+    group.add_argument("--optimizer", choices=defaults.SOLVERS, help="(default: adam)")
     group.add_argument(
         "--rate", type=positive, metavar="X", help=f"Adam's learning rate (default: {defaults.ADAM_RATE})"
     )
     group.add_argument(
         "--steps",
         type=whole(1, 10**6),
-        default=defaults.STEPS,
         metavar="N",
-        help="at each size (default: %(default)s)",
+        help=f"at each size (default: {defaults.STEPS})",
     )
     group.add_argument(
         "--init",
-        default="content",
         metavar="START",
-        help=f"{', '.join(defaults.STARTS)} or a picture FILE (default: %(default)s)",
+        help=f"{', '.join(defaults.STARTS)} or a picture FILE (default: content)",
     )
     group.add_argument(
         "--average",
         type=fraction,
-        default=0.0,
         metavar="X",
         help="decay of a running mean of the iterates, such as 0.95 (default: off)",
     )

@@ -42,7 +42,7 @@ def _statistics(features: Features) -> LayerStatistics:
         jnp.mean(features),
         jnp.sqrt(jnp.mean(features**2)),
         jnp.mean(features == 0, dtype=jnp.float32),
-        gatys_style(jnp.zeros_like(gram), gram),
+        gatys_style(jnp.zeros_like(features), gram),
     )
 
 

@@ -104,6 +104,7 @@ def synthesise(
     *,
     network: Network,
     layers: Sequence[str] | None = None,
+    style_loss: str = "gram",
     height: int | None = None,
     width: int | None = None,
     tile: bool = False,
@@ -114,7 +115,7 @@ def synthesise(
     key: Key | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Result:
-    """A texture with the source's Gram matrices, found from noise (Gatys, Ecker and Bethge 2015,
+    """A texture with the source's Gram matrices, or other statistics, found from noise (Gatys, Ecker and Bethge 2015,
     https://arxiv.org/abs/1505.07376).
 
     Statistics are those of the source at its own scale, whatever the size of the texture. The paper has one size
@@ -124,20 +125,21 @@ def synthesise(
     Args:
       source: (h, w, 3).
       network: from `load_network`.
-      layers: whose Gram matrices, averaged over positions, are compared, each relative to its size; None: the
-        network's style layers.
+      layers: whose statistics are compared; None: the network's style layers.
+      style_loss: by its name in `losses.STYLE_LOSSES`; "gram" compares Gram matrices, averaged over positions, each
+        relative to its size.
       height, width: of the texture, in pixels; the source's if None.
       tile: whether copies of the texture match at their borders: convolutions and variation then go on at the other
         side, and both sides must be multiples of 16, or of what the deepest layer makes one of.
       min_size: long side in pixels of the coarsest scale; None for 64, or whatever makes the source as large.
-      tv_weight: of the total variation against the relative error of the Gram matrices.
+      tv_weight: of the total variation against the style loss.
       solver: `Lbfgs()` if None.
       steps: at each scale.
       key: `jax.random` key of the noise; None for a fixed one.
       on_progress: see `transfer`.
 
     Returns:
-      A `Result`; its `final.style` is the mean over layers of |G - A|^2 / |A|^2.
+      A `Result`; its `final.style` is the mean over layers of the style loss, of Gram matrices |G - A|^2 / |A|^2.
 
     Raises:
       InputError: a picture, a size, a number or a layer that cannot be used.
@@ -146,7 +148,8 @@ def synthesise(
     check_image(source, "the source")
     layers = network.module.style_layers if layers is None else layers
     height, width = (own if side is None else side for side, own in zip((height, width), source.shape[:2], strict=True))
-    objective = Objective((), tuple(layers), RELATIVE._replace(variation=Prior(_weight(tv_weight), tile)))
+    formula = RELATIVE._replace(variation=Prior(_weight(tv_weight), tile))
+    objective = Objective((), tuple(layers), formula, style_loss=style_loss)
     check_layers(network, objective)
     cell = max(CELL, network.cell(layers)) if tile else 1
     for side, name in ((height, "the height"), (width, "the width")):

@@ -5,15 +5,15 @@ Everything that may be a number to be tried out (`Weights`) is traced; everythin
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from typing import Any, NamedTuple, TypeAlias
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from jaxstyle import defaults, losses
+from jaxstyle.errors import InputError, nearest
 from jaxstyle.networks import Network
 from jaxstyle.types import FeatureMaps, Features, Image, Picture, Scalar
 
@@ -61,20 +61,20 @@ class Formula(NamedTuple):
 
     Attributes:
       content: (features, target features) -> loss of a layer.
-      statistic: features -> what is kept of a style; linear in the picture's positions, so that styles can be mixed.
-      style: (statistic, target statistic) -> loss of a layer.
+      statistic: (features, *, mask) -> what is kept of a style.
+      style: (features, statistic of the style, *, mask) -> loss of a layer.
       variation: image -> loss.
       mean: whether the layers of a term are averaged with their weights, or summed.
     """
 
     content: Callable[[Features, Features], Scalar]
-    statistic: Callable[[Features], Statistic]
-    style: Callable[[Statistic, Statistic], Scalar]
+    statistic: Callable[..., Statistic]
+    style: Callable[..., Scalar]
     variation: Callable[[Image], Scalar]
     mean: bool
 
 
-RELATIVE = Formula(losses.content_loss, losses.gram_matrix, losses.relative_error, losses.total_variation, mean=True)
+RELATIVE = Formula(losses.content_loss, *losses.STYLE_LOSSES["gram"], losses.total_variation, mean=True)
 
 
 @dataclass(frozen=True)
@@ -87,11 +87,31 @@ class Objective:
       content_layers: layers whose features should stay those of the content.
       style_layers: layers whose statistics should become those of the style.
       formula: `RELATIVE`, or that of a preset.
+
+    Args:
+      style_loss: puts another style loss into the formula, by its name: "gram", "wasserstein", "mean-std",
+        "sliced-wasserstein", "cmd" or "nearest"; None leaves it as it is. (A loss of one's own goes into the formula:
+        `RELATIVE._replace(statistic=..., style=...)`.)
+
+    Raises:
+      InputError: there is no style loss of that name.
     """
 
     content_layers: tuple[str, ...] = defaults.CONTENT_LAYERS
     style_layers: tuple[str, ...] = defaults.STYLE_LAYERS
     formula: Formula = RELATIVE
+    style_loss: InitVar[str | None] = None
+
+    def __post_init__(self, style_loss: str | None) -> None:
+        if style_loss is None:
+            return
+        if style_loss not in losses.STYLE_LOSSES:
+            names = tuple(losses.STYLE_LOSSES)
+            raise InputError(
+                f"there is no style loss {style_loss!r}; it is one of {', '.join(names)}{nearest(style_loss, names)}"
+            )
+        statistic, style = losses.STYLE_LOSSES[style_loss]
+        object.__setattr__(self, "formula", self.formula._replace(statistic=statistic, style=style))
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -122,10 +142,10 @@ def style_statistics(network: Network, style: Picture, objective: Objective) -> 
 
 
 def mix_statistics(statistics: Sequence[dict[str, Statistic]], mix: Vector | None) -> dict[str, Statistic]:
-    """Weighted mean of the statistics of several styles; `mix` (k,) need not sum to one, None is equal shares."""
+    """The statistics of a mix of styles (`losses.mixed`); `mix` (k,) need not sum to one, None is equal shares."""
     shares = jnp.ones(len(statistics)) if mix is None else jnp.asarray(mix)
     shares = shares / jnp.sum(shares)
-    return jax.tree.map(lambda *xs: sum(s * x for s, x in zip(shares, xs, strict=True)), *statistics)
+    return {layer: losses.mixed([x[layer] for x in statistics], shares) for layer in statistics[0]}
 
 
 def make_targets(
@@ -168,29 +188,12 @@ def loss_terms(
     formula = objective.formula
     features = network.features(image, objective.layers)
     content = [formula.content(features[layer], targets.content[layer]) for layer in objective.content_layers]
-    style = [
-        formula.style(formula.statistic(features[layer]), targets.style[layer]) for layer in objective.style_layers
-    ]
+    style = [formula.style(features[layer], targets.style[layer]) for layer in objective.style_layers]
     content_term = _combine(content, None, formula.mean) if content else jnp.zeros(())
     style_term = _combine(style, weights.layers, formula.mean) if style else jnp.zeros(())
     variation_term = formula.variation(image)
     parts = (weights.content * content_term, weights.style * style_term, weights.variation * variation_term)
     return LossTerms(jnp.asarray(sum(parts)), content_term, style_term, variation_term)
-
-
-@dataclass(frozen=True)
-class Preset:
-    """A published objective: formulae, layers and weights, and the network that the weights are meant for.
-
-    Attributes:
-      objective: layers and formulae.
-      weights: as published.
-      source: program or paper.
-    """
-
-    objective: Objective
-    weights: Weights
-    source: str
 
 
 _NEURAL_STYLE = Formula(
@@ -201,48 +204,14 @@ _NEURAL_STYLE = Formula(
     mean=False,
 )
 
-PRESETS: dict[str, Preset] = {
-    "default": Preset(Objective(), Weights(), "relative terms: one setting for any size, network and layer"),
-    "gatys": Preset(
-        Objective(
-            ("conv4_2",),
-            ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"),
-            Formula(
-                losses.half_squared_error,
-                losses.gram_matrix,
-                losses.gatys_style,
-                losses.no_variation,
-                mean=True,
-            ),
-        ),
-        Weights(content=1.0, style=1e3, variation=0.0),
-        "Gatys, Ecker and Bethge 2015; for Keras weights",
-    ),
-    "neural-style": Preset(
-        Objective(formula=_NEURAL_STYLE),
-        Weights(content=5.0, style=100.0, variation=1e-3),
-        "jcjohnson/neural-style and its PyTorch port; for Keras weights",
-    ),
-    "pytorch-tutorial": Preset(
-        Objective(
-            ("conv2_2",),
-            ("conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1"),
-            _NEURAL_STYLE._replace(variation=losses.no_variation),
-        ),
-        Weights(content=1.0, style=1e6, variation=0.0),
-        "PyTorch's tutorial; for torchvision weights",
-    ),
-    "crowsonkb": Preset(
-        Objective(
-            formula=Formula(
-                losses.mean_squared_error,
-                losses.moments,
-                losses.wasserstein2,
-                losses.nine_point_variation,
-                mean=True,
-            )
-        ),
-        Weights(content=0.015, style=1.0, variation=2.0, layers=np.asarray([256, 64, 16, 4, 1], np.float32)),
-        "crowsonkb/style-transfer-pytorch; for torchvision weights (its first layer pads with the edge)",
+# Ours, and those of published programs (`presets`). The weights of the latter only mean the same with the same
+# features: Keras weights (BGR, 0 to 255) for gatys and neural-style, torchvision's for the other two.
+FORMULAE: dict[str, Formula] = {
+    "relative": RELATIVE,
+    "gatys": Formula(losses.half_squared_error, losses.gram_matrix, losses.gatys_style, losses.no_variation, mean=True),
+    "neural-style": _NEURAL_STYLE,
+    "pytorch-tutorial": _NEURAL_STYLE._replace(variation=losses.no_variation),
+    "crowsonkb": Formula(
+        losses.mean_squared_error, losses.moments, losses.crowsonkb_style, losses.nine_point_variation, mean=True
     ),
 }

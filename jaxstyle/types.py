@@ -16,6 +16,7 @@ Picture: TypeAlias = Float[Array | np.ndarray, "_ _ 3"]  # of a size of its own;
 Pictures: TypeAlias = Float[Array | np.ndarray, "... _ _ 3"]  # with any axes in front
 Features: TypeAlias = Float[Array, "h w c"]
 FeatureMap: TypeAlias = Float[Array, "_ _ _"]  # features of a size of their own
+Mask: TypeAlias = Float[Array, "h w"]  # weights of positions, in [0, 1]
 FeatureMaps: TypeAlias = dict[str, FeatureMap]  # by layer name
 Scalar: TypeAlias = Float[Array, ""]
 Params: TypeAlias = Mapping[str, Any]

@@ -1,6 +1,7 @@
 """Makes the pictures of README.md, from the demo pictures: scripts/figures/*.jpg.
 
-python scripts/make_figures.py        some three minutes on two cores
+python scripts/make_figures.py            all of them
+python scripts/make_figures.py losses     one of them: transfers, losses, sheet
 """
 
 import subprocess
@@ -12,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 import jaxstyle
+from jaxstyle.losses import STYLE_LOSSES
 
 HERE = Path(__file__).resolve().parent
 DEMO = Path(jaxstyle.__file__).parent / "demo"
@@ -27,8 +29,8 @@ def beside(images: list[np.ndarray], height: int) -> np.ndarray:
     return np.concatenate(row[:-1], 1).astype(np.float32) / 255
 
 
-def main() -> None:
-    """Two rows (content, style, result), a row of three style weights, and a sheet."""
+def transfers() -> None:
+    """Two rows (content, style, result), and a row of three style weights."""
     network = jaxstyle.load_network("compact")
     content = jaxstyle.load_image(DEMO / "content.jpg", 512)
     for name in ("strokes", "pattern"):
@@ -42,7 +44,6 @@ def main() -> None:
         for weight in (10.0, 50.0, 250.0)
     ]
     jaxstyle.save_image(HERE / "figures" / "weights.jpg", beside(results, 300))
-    sheet()
 
 
 def sheet() -> None:
@@ -54,5 +55,21 @@ def sheet() -> None:
         jaxstyle.save_image(HERE / "figures" / "sheet.jpg", jaxstyle.load_image(f"{folder}/grid/sheet.png"))
 
 
+def losses() -> None:
+    """The style losses on one pair, after as many steps each: two rows of three."""
+    network = jaxstyle.load_network("compact")
+    content, style = (jaxstyle.load_image(DEMO / f"{name}.jpg", 384) for name in ("content", "style_strokes"))
+    results = [
+        jaxstyle.transfer(content, style, network=network, objective=jaxstyle.Objective(style_loss=name)).image
+        for name in STYLE_LOSSES
+    ]
+    rows = [beside(results[:3], 280), beside(results[3:], 280)]
+    gap = np.ones((8, *rows[0].shape[1:]), np.float32)
+    jaxstyle.save_image(HERE / "figures" / "losses.jpg", np.concatenate([rows[0], gap, rows[1]]))
+
+
+FIGURES = {"transfers": transfers, "losses": losses, "sheet": sheet}
+
 if __name__ == "__main__":
-    main()
+    for figure in sys.argv[1:] or FIGURES:
+        FIGURES[figure]()

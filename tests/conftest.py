@@ -13,6 +13,7 @@ MODULES = (
     "losses",
     "networks",
     "objective",
+    "presets",
     "compiling",
     "programs",
     "forecast",

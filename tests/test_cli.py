@@ -29,9 +29,10 @@ from PIL import Image
 import jaxstyle
 from jaxstyle import defaults, images, values, weights
 from jaxstyle.commands import inputs, job, records, session, settings
+from jaxstyle.losses import STYLE_LOSSES
 from jaxstyle.networks import ARCHITECTURES
 from jaxstyle.networks.vgg import VGG
-from jaxstyle.objective import PRESETS
+from jaxstyle.presets import PRESETS
 from jaxstyle.solvers import SOLVERS, Adam
 from jaxstyle.starts import Start
 from jaxstyle.weights import WeightsInfo, load_network, save_weights
@@ -78,7 +79,7 @@ def test_help_and_version_answer_at_once(arguments: list[str], word: str) -> Non
 def test_what_the_help_repeats_is_what_the_package_has() -> None:
     assert list(ARCHITECTURES) == list(defaults.NETWORKS)
     assert tuple(SOLVERS) == defaults.SOLVERS
-    assert tuple(PRESETS) == defaults.PRESETS
+    assert tuple(STYLE_LOSSES) == defaults.STYLE_LOSSES
     assert get_args(Start) == defaults.STARTS
     assert values.SIDES == (images.MIN_SIDE, images.MAX_SIDE)
 
@@ -96,7 +97,7 @@ ARGUMENTS = {
         "trnsfer",
         "'trnsfer'",
         "transfer, sweep, compare",
-        "demo, weights, info",
+        "demo, weights, presets, info",
         "mean 'transfer'",
     ),
     "no action of that name": ("weights lst", "'lst'", "list, fetch", "mean 'list'", "weights --help"),
@@ -135,6 +136,8 @@ ARGUMENTS = {
     "network": ("transfer c.png s.png --network vgg91", "'vgg91'", "compact", "mean 'vgg19'"),
     "optimizer": ("transfer c.png s.png --optimizer adm", "'adm'", "optax-lbfgs", "mean 'adam'"),
     "preset": ("transfer c.png s.png --preset gatis", "'gatis'", "crowsonkb", "mean 'gatys'"),
+    "style loss": ("transfer c.png s.png --style-loss grm", "'grm'", "sliced-wasserstein", "mean 'gram'"),
+    "rate with a preset that has none": ("transfer c.png s.png --preset gatys --rate 1", "--rate", "Adam", "lbfgs"),
     "pooling": ("transfer c.png s.png --pooling avg", "'avg'", "max", "mean 'average'"),
     "precision": ("transfer c.png s.png --precision float16", "'float16'", "bfloat16"),
     "start": ("transfer c.png s.png --init nois", "'nois'", "content, noise, style, blur", "mean 'noise'"),
@@ -369,7 +372,16 @@ def test_looks_fall_on_pictures_and_on_ends_of_scales(every: int, steps: int) ->
     assert 1 <= chunk <= 25
 
 
-@pytest.mark.parametrize("preset", defaults.PRESETS)
+def test_presets_are_listed_a_line_each(call: Callable[..., Said]) -> None:
+    said = call("presets")
+    lines = said.out.splitlines()
+    assert said.code == 0 and said.err == ""
+    assert [line.split()[0] for line in lines[1 : len(PRESETS) + 1]] == list(PRESETS)
+    for name, preset in PRESETS.items():
+        assert preset.line in said.out and (not preset.source or f"{name}: {preset.source}" in said.out)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
 def test_presets(preset: str, call: Callable[..., Said], folder: Path) -> None:
     assert call("transfer", "c.png", "s.png", "--steps", "2", "--preset", preset).code == 0
     record = same_record(folder / "c_s.png")
@@ -381,6 +393,9 @@ def test_presets(preset: str, call: Callable[..., Said], folder: Path) -> None:
     assert found["style_weight"] == published.weights.style and found["tv_weight"] == published.weights.variation
     layers = published.weights.layers
     assert found["layer_weights"] == (None if layers is None else list(layers))
+    for name in ("style_loss", "optimizer", "rate", "init", "average", "pooling"):
+        assert found[name] == getattr(published, name), name
+    assert found["min_size"] == (None if published.coarse_to_fine else 64) and found["steps"] == 2
     assert all(np.isfinite(value) for value in record["losses"].values())
     assert (pixels(folder / "c_s.png") != pixels(folder / "c.png")).any()
 

@@ -9,7 +9,7 @@ from tiny import compilations, features, network, picture
 from jaxstyle import inversion
 from jaxstyle.errors import InputError
 from jaxstyle.inversion import Prior, gram_errors, reconstruct, synthesise
-from jaxstyle.losses import excess, periodic_variation, total_variation
+from jaxstyle.losses import STYLE_LOSSES, excess, periodic_variation, total_variation
 from jaxstyle.metrics import psnr
 from jaxstyle.objective import RELATIVE, LossTerms, Objective, Weights, loss_terms, make_targets
 from jaxstyle.optimise import Result
@@ -124,6 +124,15 @@ def test_a_source_is_not_taken_for_periodic():
     ).style["relu1_1"]
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
     assert np.abs(gram(ramp, "relu1_1", NET.with_options(padding="periodic")) - wanted).max() > 0.01
+
+
+def test_a_texture_takes_on_the_statistics_of_another_loss():
+    found = synthesise(SOURCE, network=NET, layers=LAYERS, style_loss="mean-std", min_size=48, steps=15)
+    assert found.final.style < 0.2 * found.losses.style[0]
+    target = make_targets(NET, SOURCE, [SOURCE], objective=Objective((), LAYERS, style_loss="mean-std")).style
+    features = NET.features(found.image, LAYERS)
+    expected = np.mean([STYLE_LOSSES["mean-std"].distance(features[x], target[x]) for x in LAYERS])
+    np.testing.assert_allclose(found.final.style, expected, rtol=1e-4)
 
 
 def test_other_solvers_and_seeds():

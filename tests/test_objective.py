@@ -4,38 +4,21 @@ The formulae below are written from the papers and programs, in float64, without
 """
 
 import functools
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import OBJECTIVE, check_gradient, features, network, picture, x64
+from tiny import OBJECTIVE, FixedFeatures, check_gradient, features, fixed_features, network, picture, x64
 
-from jaxstyle.networks import Network
-from jaxstyle.networks.vgg import VGG
-from jaxstyle.objective import PRESETS, RELATIVE, LossTerms, Objective, Weights, loss_terms, make_targets
+from jaxstyle.errors import InputError
+from jaxstyle.losses import STYLE_LOSSES
+from jaxstyle.objective import FORMULAE, RELATIVE, LossTerms, Objective, Weights, loss_terms, make_targets
 
 NET = network()
-DEEP = VGG(depths=(2, 2, 2, 2, 1), widths=(4, 5, 6, 7, 6))
 IMAGE, CONTENT, STYLE = picture(0), picture(1), picture(2)
 TARGETS = jax.jit(lambda: make_targets(NET, CONTENT, [STYLE], objective=OBJECTIVE))()
-
-
-class FixedFeatures(Network):
-    """In place of a network: each layer is a random map of the colours of every second, fourth ... pixel."""
-
-    def features(self, image, layers):
-        def layer(name):
-            rng, stride = np.random.default_rng(list(name.encode())), 2 ** (int(name[4]) - 1)
-            kernel = jnp.asarray(rng.normal(size=(3, 4 + stride)), image.dtype)
-            x = jnp.sin(3 * image[::stride, ::stride] @ kernel)
-            return jnp.maximum(x, 0) if name.startswith("relu") else x
-
-        return {name: layer(name) for name in layers}
-
-
-def fixed_features():
-    return FixedFeatures({}, "fixed", DEEP, "torchvision")
 
 
 def wide(net, image, layers):
@@ -163,112 +146,38 @@ def test_the_default_objective_is_used_when_none_is_given():
     check(loss_terms(IMAGE, net, targets, Weights()), expected, Weights())
 
 
-# ------------------------------------------------------------------------------------------------------------ presets
+# -------------------------------------------------------------------------------------------------------- style losses
 
 
-def gatys(net, image, content, style, weights):
-    """Equations 1, 4, 5 and 7: sums over positions; each of the five layers weighs 1/5."""
-    f, p = (wide(net, x, ("conv4_2",))["conv4_2"] for x in (image, content))
-    layers = [f"conv{block}_1" for block in range(1, 6)]
-    g, a = (wide(net, x, layers) for x in (image, style))
-    errors = []
-    for name in layers:
-        m, n = flat(g[name]).shape
-        difference = flat(g[name]).T @ flat(g[name]) - flat(a[name]).T @ flat(a[name])
-        errors.append((difference**2).sum() / (4 * n**2 * m**2))
-    return 0.5 * ((f - p) ** 2).sum(), sum(errors) / 5, 0.0
+@pytest.mark.parametrize("name", STYLE_LOSSES)
+def test_a_style_loss_by_name_is_the_mean_of_its_distances_over_the_layers(name):
+    objective = Objective(OBJECTIVE.content_layers, ("relu1_1", "relu3_1"), style_loss=name)
+    statistic, distance = STYLE_LOSSES[name]
+    found, style = (features(NET, x, objective.style_layers) for x in (IMAGE, STYLE))
+    expected = np.mean([distance(found[layer], statistic(style[layer])) for layer in objective.style_layers])
+    terms = evaluate(Weights(), objective)
+    np.testing.assert_allclose(terms.style, expected, rtol=1e-4)
+    np.testing.assert_allclose(terms.content, evaluate(Weights(), OBJECTIVE).content, rtol=1e-5)
 
 
-def over_all(x):
-    """Gram matrix over channels x height x width, as neural-style and the tutorial take it."""
-    return flat(x).T @ flat(x) / x.size
+@pytest.mark.parametrize("name", STYLE_LOSSES)
+def test_several_styles_are_mixed_whatever_the_loss(name):
+    objective = Objective(("relu2_1",), ("relu1_1", "relu2_1"), style_loss=name)
+    styles = [STYLE, picture(3, 24, 24)]
+    alone = [evaluate(Weights(), objective, [style]).style for style in styles]
+    for mix, expected in (([1.0, 0.0], alone[0]), ([0.0, 2.0], alone[1])):
+        found = evaluate(Weights(), objective, styles, mix=jnp.float32(mix)).style
+        np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
-def neural_style(net, image, content, style, weights):
-    """Means of squares, layers summed; absolute differences of pixels of 0 to 255, summed."""
-    f, p = (wide(net, x, ("relu4_2",))["relu4_2"] for x in (image, content))
-    layers = [f"relu{block}_1" for block in range(1, 6)]
-    g, a = (wide(net, x, layers) for x in (image, style))
-    pixels = 255 * np.asarray(image, np.float64)
-    differences = np.abs(np.diff(pixels, axis=0)).sum() + np.abs(np.diff(pixels, axis=1)).sum()
-    return ((f - p) ** 2).mean(), sum(((over_all(g[x]) - over_all(a[x])) ** 2).mean() for x in layers), differences
-
-
-def pytorch_tutorial(net, image, content, style, weights):
-    """conv_4 and conv_1 ... conv_5, counted from the input."""
-    layers = ["conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1"]
-    f, p = (wide(net, x, ("conv2_2",))["conv2_2"] for x in (image, content))
-    g, a = (wide(net, x, layers) for x in (image, style))
-    return ((f - p) ** 2).mean(), sum(((over_all(g[x]) - over_all(a[x])) ** 2).mean() for x in layers), 0.0
-
-
-def root(matrix):
-    """Twelve Newton-Schulz iterations, coupled."""
-    size, identity = np.sqrt((matrix**2).sum()), np.eye(len(matrix))
-    y, z = matrix / size, identity
-    for _ in range(12):
-        t = (3 * identity - z @ y) / 2
-        y, z = y @ t, t @ z
-    return y * np.sqrt(size)
-
-
-def crowsonkb(net, image, content, style, weights):
-    """Wasserstein-2 of Gaussians, layers weighed 256 : 64 : 16 : 4 : 1, and the nine-point variation."""
-    f, p = (wide(net, x, ("relu4_2",))["relu4_2"] for x in (image, content))
-    layers = [f"relu{block}_1" for block in range(1, 6)]
-    g, a = (wide(net, x, layers) for x in (image, style))
-    distances = []
-    for name in layers:
-        means = [flat(x[name]).mean(0) for x in (g, a)]
-        covariances = [
-            gram(x[name]) - np.outer(mean, mean) + 1e-4 * np.eye(len(mean))
-            for x, mean in zip((g, a), means, strict=True)
-        ]
-        half = root(covariances[1])
-        cross = root(half @ covariances[0] @ half)
-        distances.append(
-            ((means[0] - means[1]) ** 2).mean() + np.diag(covariances[0] + covariances[1] - 2 * cross).mean()
-        )
-    shares = np.array([256, 64, 16, 4, 1]) / 341
-    x = np.pad(np.asarray(image, np.float64), ((1, 1), (1, 1), (0, 0)), mode="edge")
-    straight = ((x[1:-1, 2:] - x[1:-1, 1:-1]) ** 2).mean() + ((x[2:, 1:-1] - x[1:-1, 1:-1]) ** 2).mean()
-    diagonal = ((x[1:, 1:] - x[:-1, :-1]) ** 2).mean() + ((x[1:, :-1] - x[:-1, 1:]) ** 2).mean()
-    return ((f - p) ** 2).mean(), (shares * distances).sum(), 2 * (straight / 3 + diagonal / 12)
-
-
-PUBLISHED = {
-    "gatys": (gatys, Weights(1.0, 1e3, 0.0)),
-    "neural-style": (neural_style, Weights(5.0, 100.0, 1e-3)),
-    "pytorch-tutorial": (pytorch_tutorial, Weights(1.0, 1e6, 0.0)),
-    "crowsonkb": (crowsonkb, Weights(0.015, 1.0, 2.0)),
-}
-
-
-def test_every_preset_but_the_default_is_held_against_its_publication():
-    assert set(PRESETS) == {"default", *PUBLISHED}
-    assert PRESETS["default"].objective == Objective() and PRESETS["default"].weights == Weights()
-    assert all(preset.source for preset in PRESETS.values())
-
-
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_presets_equal_the_published_formulae(name):
-    formula, published = PUBLISHED[name]
-    objective, weights = PRESETS[name].objective, PRESETS[name].weights
-    assert weights[:3] == published[:3]
-
-    def terms(net, dtype):
-        image, content, style = (jnp.asarray(x, dtype) for x in (IMAGE, CONTENT, STYLE))
-        targets = make_targets(net, content, [style], objective=objective)
-        return loss_terms(image, net, targets, weights, objective=objective)
-
-    net = fixed_features()
-    expected = formula(net, IMAGE, CONTENT, STYLE, published)
-    # The traces of crowsonkb's term are a hundred times what is left of them: float32 ends at the fourth digit.
-    check(jax.jit(lambda: terms(net, jnp.float32))(), expected, published, 2e-4 if name == "crowsonkb" else 1e-5)
-    with x64():
-        found = jax.jit(lambda: terms(fixed_features(), jnp.float64))()
-        expected = formula(fixed_features(), *(jnp.asarray(x, jnp.float64) for x in (IMAGE, CONTENT, STYLE)), published)
-        np.testing.assert_allclose([found.content, found.style, found.variation], expected, rtol=1e-9)
+def test_gram_is_the_default_and_others_differ_from_it():
+    assert Objective(style_loss="gram") == Objective() and hash(Objective(style_loss="gram")) == hash(Objective())
+    cmd = Objective(style_loss="cmd")
+    assert cmd != Objective() and replace(cmd, content_layers=("relu1_1",)).formula == cmd.formula
+    assert cmd.formula == RELATIVE._replace(statistic=STYLE_LOSSES["cmd"].statistic, style=STYLE_LOSSES["cmd"].distance)
+    assert FORMULAE["relative"] == RELATIVE
+    with pytest.raises(InputError, match=r"no style loss 'grm'; it is one of gram, .*did you mean 'gram'"):
+        Objective(style_loss="grm")
 
 
 # ------------------------------------------------------------------------------------------- gradients and tracing

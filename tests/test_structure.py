@@ -21,6 +21,7 @@ PURE = (
     "losses",
     "objective",
     "solvers",
+    "presets",
     "starts",
     "checks",
     "compiling",

@@ -1,5 +1,6 @@
 """`jaxstyle sweep` and `transfer --from`: the grid, what is left in the folder, going on, and what is refused."""
 
+import itertools
 import json
 import os
 import signal
@@ -25,7 +26,7 @@ LAYERS = ("--content-layers", "relu2_1", "--style-layers", "relu1_1,relu2_1")
 QUICK = ("c.png", "s.png", "-o", "out", "--size", "64", "--steps", "2", *LAYERS)
 
 
-def pixels(path: Path) -> np.ndarray:
+def pixels(path: Path | str) -> np.ndarray:
     with Image.open(path) as image:
         return np.asarray(image).astype(int)
 
@@ -78,6 +79,23 @@ def test_whatever_varies_cells_are_the_transfers(call: Callable[..., Said], fold
             assert call(*cell["command"].split()[1:], "--size", "64", "--quiet").code == 0
             off = np.abs(pixels(Path(cell["file"])) - pixels(Path(f"out{k}", cell["file"])))
             assert off.max() <= 1, cell["command"]
+
+
+def test_style_losses_and_presets_are_axes_like_others(call: Callable[..., Said], folder: Path) -> None:
+    line = ("sweep", *QUICK, "--style-loss", "gram", "cmd", "--preset", "default", "gatys", "--quiet")
+    assert call(*line).code == 0
+    found = {}
+    for i, loss in enumerate(("gram", "cmd")):
+        for j, preset in enumerate(("default", "gatys")):
+            made = read_record(f"out/cell_{i}_{j}.png")["settings"]
+            assert (made["style_loss"], made["preset"]) == (loss, preset)
+            assert (made["optimizer"], made["init"]) == (("adam", "content"), ("lbfgs", "noise"))[j]
+            assert (made["min_size"], made["pooling"]) == ((None, None), (64, "average"))[j]
+            found[loss, preset] = pixels(f"out/cell_{i}_{j}.png")
+    assert all((a != b).any() for a, b in itertools.combinations(found.values(), 2))
+    # The cell's picture is where the next one begins; its loss goes with it.
+    again = call("transfer", "--from", "out/cell_1_0.png", "-o", "again.png", "--quiet")
+    assert again.code == 0 and read_record("again.png")["settings"]["style_loss"] == "cmd"
 
 
 def test_several_contents_and_each_style_by_itself(call: Callable[..., Said], folder: Path) -> None:
@@ -300,6 +318,11 @@ def test_words_make_the_settings_again() -> None:
         ["--preset", "crowsonkb"],
         ["--preset", "crowsonkb", "--style-layers", "relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"],
         ["--preset", "gatys", "--style-weight", "7", "--optimizer", "lbfgs", "--min-size", "64"],
+        ["--preset", "gatys"],
+        ["--preset", "gatys", "--optimizer", "adam", "--pooling", "max", "--init", "style"],
+        ["--preset", "gatys", "--style-loss", "gram"],
+        ["--preset", "crowsonkb", "--optimizer", "optax-lbfgs", "--average", "0", "--steps", "80"],
+        ["--style-loss", "sliced-wasserstein"],
         ["--style-weight", "0.1", "--tv-weight", "1e-7", "--mix", "0.3", "--seed", "9", "--average", "0.5"],
         ["--layer-weights", "1", "2", "3", "4", "5.25", "--precision", "bfloat16", "--rate", "0.1", "--init", "blur"],
     ):

@@ -15,6 +15,7 @@ from jaxstyle.networks.vgg import VGG
 from jaxstyle.objective import Objective
 
 TINY = VGG(depths=(1, 1, 1, 1, 1), widths=(4, 4, 8, 8, 8))
+DEEP = VGG(depths=(2, 2, 2, 2, 1), widths=(4, 5, 6, 7, 6))
 OBJECTIVE = Objective(content_layers=("relu4_1",))
 
 
@@ -29,6 +30,24 @@ def network(seed: int = 0, module: VGG = TINY, preprocessing: str = "torchvision
         for name, shape in module.kernel_shapes.items()
     }
     return Network(params, "tiny", module.clone(**options), preprocessing)
+
+
+class FixedFeatures(Network):
+    """In place of a network: each layer is a random map of the colours of every second, fourth ... pixel."""
+
+    def features(self, image: jax.Array, layers: Any) -> dict[str, jax.Array]:
+        def layer(name: str) -> jax.Array:
+            rng, stride = np.random.default_rng(list(name.encode())), 2 ** (int(name[4]) - 1)
+            kernel = jnp.asarray(rng.normal(size=(3, 4 + stride)), image.dtype)
+            x = jnp.sin(3 * image[::stride, ::stride] @ kernel)
+            return jnp.maximum(x, 0) if name.startswith("relu") else x
+
+        return {name: layer(name) for name in layers}
+
+
+def fixed_features() -> FixedFeatures:
+    """A network of fixed features, with the layers of VGG19 that published programs use."""
+    return FixedFeatures({}, "fixed", DEEP, "torchvision")
 
 
 def picture(seed: int, height: int = 32, width: int = 40) -> jax.Array:

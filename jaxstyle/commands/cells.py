@@ -6,7 +6,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,7 @@ class Group:
             network=network,
             weights=Weights(stacked("content_weight"), style, stacked("tv_weight"), layers, mix),
             objective=s.objective,
-            solver=Adam(rate=stacked("rate")) if isinstance(s.solver, Adam) else s.solver,
+            solver=replace(s.solver, rate=stacked("rate")) if isinstance(s.solver, Adam) else s.solver,
             steps=s.steps,
             init=s.init if first.inputs.start is None else first.inputs.start.pixels,  # type: ignore[arg-type]
             min_size=s.min_size,

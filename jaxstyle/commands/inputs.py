@@ -9,6 +9,7 @@ from pathlib import Path
 from jaxstyle import defaults
 from jaxstyle.errors import InputError, nearest
 from jaxstyle.images import MIN_SIDE, Picture, check_writable, load_picture
+from jaxstyle.presets import PRESETS
 
 LONGEST_STEM = 100  # bytes of each picture's name in the default name of a result; a file's name has 255
 
@@ -45,7 +46,8 @@ def read_pictures(
     if size < max(content.pixels.shape[:2]):
         content = read(options.content, size)
     styles = [read(path, size) for path in options.styles]
-    return Inputs(content, styles, starting_picture(options.init, size, read=read), out, size)
+    init = options.init or PRESETS[options.preset].init
+    return Inputs(content, styles, starting_picture(init, size, read=read), out, size)
 
 
 def default_name(content: str, style: str) -> str:
@@ -62,8 +64,9 @@ def check_options(options: argparse.Namespace) -> None:
     if options.size and options.min_size and options.min_size > options.size:
         raise InputError(f"--min-size is {options.min_size}; it can be at most --size, {options.size}")
     check_count("--mix", options.mix, len(options.styles), "STYLE")
-    if options.rate is not None and options.optimizer != "adam":
-        raise InputError(f"--rate is Adam's; {options.optimizer} finds the length of its steps itself")
+    optimizer = options.optimizer or PRESETS[options.preset].optimizer
+    if options.rate is not None and optimizer != "adam":
+        raise InputError(f"--rate is Adam's; {optimizer} finds the length of its steps itself")
 
 
 def check_count(name: str, values: Sequence[float] | None, wanted: int, what: str) -> None:
@@ -103,7 +106,7 @@ def _check_keeps_inputs(out: Path, options: argparse.Namespace) -> None:
 
 def _files(options: argparse.Namespace) -> Iterator[str]:
     yield from (options.content, *options.styles)
-    if options.init not in defaults.STARTS:
+    if options.init and options.init not in defaults.STARTS:
         yield options.init
     if options.weights:
         yield options.weights

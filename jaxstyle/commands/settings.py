@@ -11,7 +11,8 @@ from jaxstyle.commands.inputs import check_count
 from jaxstyle.commands.session import download_bar
 from jaxstyle.errors import InputError
 from jaxstyle.networks import ARCHITECTURES, Network
-from jaxstyle.objective import PRESETS, Objective
+from jaxstyle.objective import FORMULAE, Objective
+from jaxstyle.presets import PRESETS, Preset
 from jaxstyle.solvers import SOLVERS, Adam, Solver
 from jaxstyle.weights import load_network
 
@@ -28,6 +29,7 @@ class Settings:
     size: int = defaults.SIZE
     min_size: int | None = None
     preset: str = "default"
+    style_loss: str | None = "gram"  # None for the preset's own
     content_weight: float = defaults.CONTENT_WEIGHT
     style_weight: float = defaults.STYLE_WEIGHT
     tv_weight: float = defaults.VARIATION_WEIGHT
@@ -45,43 +47,43 @@ class Settings:
     @property
     def objective(self) -> Objective:
         """Layers and formulae."""
-        preset = PRESETS[self.preset].objective
-        return replace(preset, content_layers=self.content_layers, style_layers=self.style_layers)
+        formula = FORMULAE[PRESETS[self.preset].formula]
+        return Objective(self.content_layers, self.style_layers, formula, style_loss=self.style_loss)
 
     @property
     def solver(self) -> Solver:
         """What moves the pixels."""
-        kind = SOLVERS[self.optimizer]
-        return kind() if self.rate is None else Adam(rate=self.rate)
+        if self.rate is not None:
+            return Adam(rate=self.rate)
+        preset = PRESETS[self.preset]
+        return preset.solver if preset.optimizer == self.optimizer else SOLVERS[self.optimizer]()
 
 
-def usual(network: str, preset: str, optimizer: str) -> Settings:
-    """The settings of a command without options other than these three."""
-    chosen = PRESETS[preset]
-    layers, module = chosen.weights.layers, ARCHITECTURES[network]
-    own = preset == Settings.preset  # the published ones have layers of their own
-    return Settings(
-        network=network,
-        preset=preset,
-        optimizer=optimizer,
-        content_weight=float(chosen.weights.content),
-        style_weight=float(chosen.weights.style),
-        tv_weight=float(chosen.weights.variation),
-        content_layers=module.content_layers if own else chosen.objective.content_layers,
-        style_layers=module.style_layers if own else chosen.objective.style_layers,
-        layer_weights=None if layers is None else tuple(float(x) for x in layers),
-        rate=defaults.ADAM_RATE if optimizer == "adam" else None,
-    )
+def usual(network: str, preset: str, optimizer: str | None = None, *, size: int = defaults.SIZE) -> Settings:
+    """The settings of a command without options other than these."""
+    chosen, module = PRESETS[preset], ARCHITECTURES[network]
+    optimizer = optimizer or chosen.optimizer
+    shared = {field.name for field in fields(Settings)} & {field.name for field in fields(Preset)}
+    settings = Settings(network=network, preset=preset, size=size, **{name: getattr(chosen, name) for name in shared})
+    if chosen.formula == "relative":  # means the same with any network; published ones have layers of their own
+        settings = replace(settings, content_layers=module.content_layers, style_layers=module.style_layers)
+        if len(settings.layer_weights or ()) != len(module.style_layers):
+            settings = replace(settings, layer_weights=None)
+    if not chosen.coarse_to_fine:
+        settings = replace(settings, min_size=size)
+    if optimizer != chosen.optimizer:
+        settings = replace(settings, optimizer=optimizer, rate=defaults.ADAM_RATE if optimizer == "adam" else None)
+    return settings
 
 
 def resolve(options: argparse.Namespace, size: int) -> Settings:
     """The settings with the defaults of the preset filled in, checked before any weights are needed."""
-    given = {field.name: getattr(options, field.name) for field in fields(Settings)} | {"size": size}
+    given = {field.name: getattr(options, field.name) for field in fields(Settings)}
     given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
-    start = usual(options.network, options.preset, options.optimizer)
+    start = usual(options.network, options.preset, options.optimizer, size=size)
     if given["style_layers"] is not None:  # a preset's weights are for its own layers
         start = replace(start, layer_weights=None)
-    settings = replace(start, **{name: value for name, value in given.items() if value is not None})
+    settings = replace(start, **{name: value for name, value in given.items() if value is not None} | {"size": size})
     check_settings(settings)
     return settings
 
@@ -91,7 +93,8 @@ def words(settings: Mapping[str, Any]) -> list[list[str]]:
     known = {field.name: settings[field.name] for field in fields(Settings) if settings.get(field.name) is not None}
     known = {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
     start = usual(known["network"], known["preset"], known["optimizer"])
-    without = vars(replace(start, network=Settings.network, preset=Settings.preset, optimizer=Settings.optimizer))
+    preset, optimizer = Settings.preset, PRESETS[known["preset"]].optimizer
+    without = vars(replace(start, network=Settings.network, preset=preset, optimizer=optimizer))
     unweighted = start.layer_weights is not None and "layer_weights" not in known
     found: list[list[str]] = []
     for name, value in known.items():

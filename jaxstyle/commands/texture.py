@@ -14,7 +14,7 @@ from jaxstyle.figures import SMALL, SUFFIXES, line_style, picture_grid, save_fig
 from jaxstyle.images import MAX_SIDE, MIN_SIDE, check_writable
 
 CELL = 16  # what the sides of a texture that tiles are multiples of
-SETTINGS = ("layers", "source_size", "steps", "tv_weight", "optimizer", "seed", "tile")
+SETTINGS = ("layers", "style_loss", "source_size", "steps", "tv_weight", "optimizer", "seed", "tile")
 
 
 class Part(NamedTuple):
@@ -57,6 +57,7 @@ def run(options: argparse.Namespace) -> int:
                 picture.pixels,
                 network=network,
                 layers=part.layers,
+                style_loss=options.style_loss,
                 height=height,
                 width=width,
                 tile=options.tile,
@@ -140,9 +141,8 @@ def _draw(picture: Any, options: Any, entries: list[dict[str, Any]], images: lis
     height, width = picture.pixels.shape[:2]
     tall, wide = images[0].shape[:2]
     seamless = ", seamless" if options.tile else ""
-    title = (
-        f"{Path(picture.path).name}: textures from the Gram matrices of more and more layers, {wide} x {tall}{seamless}"
-    )
+    what = "Gram matrices" if options.style_loss == "gram" else f"statistics ({options.style_loss})"
+    title = f"{Path(picture.path).name}: textures from the {what} of more and more layers, {wide} x {tall}{seamless}"
     count = len(entries) + 2 + options.tile
     figure, (first, *rest) = picture_grid(count, tall / wide, title=title, lines=2)
     last = rest.pop()
@@ -161,7 +161,7 @@ def _draw(picture: Any, options: Any, entries: list[dict[str, Any]], images: lis
         range(len(options.layers)), options.layers, fontsize=SMALL - 1, rotation=30, ha="right", rotation_mode="anchor"
     )
     last.tick_params(axis="y", labelsize=SMALL - 1)
-    last.set_title("error of each layer, |G - A|² / |A|²", fontsize=SMALL)
+    last.set_title("Gram error of each layer, |G - A|² / |A|²", fontsize=SMALL)
     last.grid(alpha=0.3, linewidth=0.5)
     last.legend(fontsize=SMALL - 2, frameon=False, labelspacing=0.2)
     return figure
