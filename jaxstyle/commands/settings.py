@@ -65,9 +65,12 @@ def usual(network: str, preset: str, optimizer: str | None = None, *, size: int 
     optimizer = optimizer or chosen.optimizer
     shared = {field.name for field in fields(Settings)} & {field.name for field in fields(Preset)}
     settings = Settings(network=network, preset=preset, size=size, **{name: getattr(chosen, name) for name in shared})
-    if chosen.formula == "relative":  # means the same with any network; published ones have layers of their own
-        settings = replace(settings, content_layers=module.content_layers, style_layers=module.style_layers)
-        if len(settings.layer_weights or ()) != len(module.style_layers):
+    if chosen.formula == "relative":  # it means the same with any network; published ones have layers of their own
+        if chosen.content_layers == defaults.CONTENT_LAYERS:
+            settings = replace(settings, content_layers=module.content_layers)
+        if chosen.style_layers == defaults.STYLE_LAYERS:
+            settings = replace(settings, style_layers=module.style_layers)
+        if len(settings.layer_weights or ()) != len(settings.style_layers):
             settings = replace(settings, layer_weights=None)
     if not chosen.coarse_to_fine:
         settings = replace(settings, min_size=size)
