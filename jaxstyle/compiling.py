@@ -10,8 +10,14 @@ import jax
 import jax.numpy as jnp
 
 # The older way to turn fused operations into loops, and fewer passes over them, compile a step in a third of the time;
-# the steps are no slower, on some versions faster: the time goes into convolutions, which are library calls.
-CPU_OPTIONS = {"xla_backend_optimization_level": 1, "xla_cpu_use_fusion_emitters": False}
+# the steps are no slower, on some versions faster: the time goes into convolutions, which are library calls. Of the
+# two libraries the newer one (YNNPACK, which "" leaves out) is a fifth slower with the few channels of `compact`, and
+# less than a tenth faster with those of a whole VGG.
+CPU_OPTIONS = {
+    "xla_backend_optimization_level": 1,
+    "xla_cpu_use_fusion_emitters": False,
+    "xla_cpu_experimental_ynn_fusion_type": "",
+}
 
 
 def is_traced(*trees: Any) -> bool:
