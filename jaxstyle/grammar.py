@@ -350,8 +350,7 @@ def _add_network(group: Any) -> None:
     group.add_argument(
         "--precision",
         choices=("float32", "bfloat16"),
-        default="float32",
-        help="of convolutions (default: %(default)s)",
+        help="of convolutions (default: bfloat16 on TPUs and on GPUs from Ampere on, else float32)",
     )
 
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -773,3 +774,22 @@ def test_without_a_connection_a_network_that_is_not_here_says_what_to_do(
     for arguments in (["transfer", "c.png", "s.png", "--network", "vgg19"], ["weights", "fetch", "vgg19"]):
         refused(call(*arguments), 1, "no connection", "http://127.0.0.1:9/vgg19.h5", "--weights FILE")
     assert listing(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("platform", "capability", "precision"),
+    [
+        ("cpu", None, "float32"),
+        ("tpu", None, "bfloat16"),
+        ("gpu", "9.0", "bfloat16"),
+        ("gpu", "7.5", "float32"),
+        ("gpu", "gfx90a", "float32"),
+        ("gpu", None, "float32"),
+    ],
+)
+def test_the_precision_is_the_devices(platform, capability, precision, monkeypatch):
+    device = types.SimpleNamespace(platform=platform)
+    if capability:
+        device.compute_capability = capability
+    monkeypatch.setattr(jax, "local_devices", lambda: [device])
+    assert session.usual_precision() == precision

@@ -62,8 +62,8 @@ def run(options: argparse.Namespace) -> int:
     from jaxstyle.objective import Weights
     from jaxstyle.starts import starting_image
 
-    settings = resolve(options, inputs.size)
     start_jax()
+    settings = resolve(options, inputs.size)
     record = origin(inputs, settings)
     layers = None if settings.layer_weights is None else np.asarray(settings.layer_weights, np.float32)
     weights = Weights(settings.content_weight, settings.style_weight, settings.tv_weight, layers)

@@ -53,8 +53,8 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(
             f"not on this machine: {', '.join(missing)} ({fetch}); --random-weights paints with random ones"
         )
-    settings = [resolve(_with_network(options, name), inputs.size) for name in options.networks]
     start_jax()
+    settings = [resolve(_with_network(options, name), inputs.size) for name in options.networks]
     began = time.time()
     records = [
         origin(inputs, one, held={"sha256": None, "preprocessing": "torchvision"} if one.network in missing else None)

@@ -8,7 +8,7 @@ from typing import Any
 from jaxstyle import defaults
 from jaxstyle.checks import check_layers
 from jaxstyle.commands.inputs import check_count
-from jaxstyle.commands.session import download_bar
+from jaxstyle.commands.session import download_bar, usual_precision
 from jaxstyle.errors import InputError
 from jaxstyle.networks import ARCHITECTURES, Network
 from jaxstyle.objective import FORMULAE, Objective
@@ -64,7 +64,8 @@ def usual(network: str, preset: str, optimizer: str | None = None, *, size: int 
     chosen, module = PRESETS[preset], ARCHITECTURES[network]
     optimizer = optimizer or chosen.optimizer
     shared = {field.name for field in fields(Settings)} & {field.name for field in fields(Preset)}
-    settings = Settings(network=network, preset=preset, size=size, **{name: getattr(chosen, name) for name in shared})
+    own = {name: getattr(chosen, name) for name in shared} | {"precision": usual_precision()}
+    settings = Settings(network=network, preset=preset, size=size, **own)
     if chosen.formula == "relative":  # it means the same with any network; published ones have layers of their own
         if chosen.content_layers == defaults.CONTENT_LAYERS:
             settings = replace(settings, content_layers=module.content_layers)

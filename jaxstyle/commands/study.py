@@ -51,14 +51,15 @@ def read_study(path: str, size: int | None) -> Picture:
 def open_study(options: argparse.Namespace, layers: Sequence[str], names: Sequence[str]) -> tuple["Network", Any]:
     """JAX started, the network with its options, and the record so far, with the settings of these names."""
     from jaxstyle.commands.records import made_with
-    from jaxstyle.commands.session import start_jax
+    from jaxstyle.commands.session import start_jax, usual_precision
     from jaxstyle.commands.settings import Settings, check_settings, open_network
 
     shared = ("network", "weights", "pooling", "padding", "precision")
+    start_jax()
     given = {name: getattr(options, name) for name in shared}
+    given["precision"] = given["precision"] or usual_precision()
     settings = Settings(**given, content_layers=tuple(layers), style_layers=())
     check_settings(settings)
-    start_jax()
     network = open_network(settings, options.quiet)
     wanted = {name: getattr(options, name) for name in names}
     return network, {"settings": given | wanted, **made_with(options.weights or options.network)}

@@ -31,8 +31,8 @@ def run(options: argparse.Namespace) -> int:
     from jaxstyle.commands.settings import open_network, resolve
     from jaxstyle.weights import show
 
-    settings = [resolve(cell, inputs.size) for _, cell, inputs in cells]
     start_jax(distributed=options.distributed, lanes=options.lanes or len(cells))
+    settings = [resolve(cell, inputs.size) for _, cell, inputs in cells]
     distinct = {network_key(s): s for s in settings}
     networks = {key: open_network(s, options.quiet) for key, s in distinct.items()}
     held = {name: show(name) for name in {s.weights or s.network for s in settings}}

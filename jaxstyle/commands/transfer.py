@@ -56,8 +56,8 @@ def paint(options: argparse.Namespace, note: str = "") -> int:
     from jaxstyle.commands.session import start_jax
     from jaxstyle.commands.settings import open_network, resolve
 
-    settings = resolve(options, inputs.size)
     start_jax()
+    settings = resolve(options, inputs.size)
     network = open_network(settings, options.quiet)
     job = Job(inputs, settings, network, options.quiet, options.save_every)
     if note:

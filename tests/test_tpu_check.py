@@ -1,0 +1,61 @@
+"""scripts/tpu_check.py: its count of traffic on programs written here, and, where libtpu is, that ours compile."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parent.parent / "scripts" / "tpu_check.py"
+PROGRAM = """HloModule jit_f
+
+%fused (p.0: f32[8,128]) -> f32[8,128] {
+  %p.0 = f32[8,128]{1,0:T(8,128)} parameter(0)
+  ROOT %n = f32[8,128]{1,0:T(8,128)} negate(%p.0)
+}
+
+%body.1 (p: (s32[], bf16[3,8,64])) -> (s32[], bf16[3,8,64]) {
+  %p = (s32[]{:T(128)}, bf16[3,8,64]{2,1,0:T(8,128)(2,1)}) parameter(0)
+  %i = s32[]{:T(128)} get-tuple-element(%p), index=0
+  %x = bf16[3,8,64]{2,1,0:T(8,128)(2,1)} get-tuple-element(%p), index=1
+  %y = bf16[3,8,64]{2,1,0:T(8,128)(2,1)S(1)} fusion(%x), kind=kLoop, calls=%other
+  %z = bf16[3,8,64]{2,1,0:T(8,128)(2,1)} negate(%y)
+  ROOT %t = (s32[]{:T(128)}, bf16[3,8,64]{2,1,0:T(8,128)(2,1)}) tuple(%i, %z)
+}
+
+ENTRY %main (a: f32[8,128], b: (s32[], bf16[3,8,64])) -> f32[8,128] {
+  %a = f32[8,128]{1,0:T(8,128)} parameter(0)
+  %b = (s32[]{:T(128)}, bf16[3,8,64]{2,1,0:T(8,128)(2,1)}) parameter(1)
+  %w = (s32[]{:T(128)}, bf16[3,8,64]{2,1,0:T(8,128)(2,1)}) while(%b), condition=%cond.1, body=%body.1
+  ROOT %c = f32[8,128]{1,0:T(8,128)} fusion(%a), kind=kLoop, calls=%fused
+}
+"""
+
+
+def run(code: str) -> str:
+    """The output of a program in a process of its own, since the script sets the environment up for another device."""
+    line = f"import sys; sys.path.insert(0, {str(SCRIPT.parent)!r}); import tpu_check; {code}"
+    return subprocess.run([sys.executable, "-c", line], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_traffic_counts_padded_tiles_in_main_memory_within_loops_too():
+    block = 3 * 8 * 128 * 2  # 64 channels fill a tile of 128
+    assert run(f"print(tpu_check.traffic({PROGRAM!r}))") == str(2 * block + 2 * 8 * 128 * 4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("chip", ["v2", "v5e", "v6e"])
+def test_programs_compile_for_tpus_and_fit(chip):
+    if not importlib.util.find_spec("libtpu"):
+        pytest.skip("libtpu is not installed")
+    code = f"""
+import json, types
+options = types.SimpleNamespace(network='vgg19', size=512, precision='bfloat16', steps=25)
+print(json.dumps([tpu_check.row(name, case, {chip!r}, options) for name, case in tpu_check.CASES.items()]))
+"""
+    for row in json.loads(run(f"exec({code!r})").splitlines()[-1]):
+        assert row["memory GiB"] < row["of GiB"]
+        if row["program"] == "sweep":
+            assert row["GB a step"] <= 13.4  # where a v5e becomes bound by arithmetic
