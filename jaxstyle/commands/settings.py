@@ -37,6 +37,7 @@ class Settings:
     style_layers: tuple[str, ...] = defaults.STYLE_LAYERS
     layer_weights: tuple[float, ...] | None = None
     mix: tuple[float, ...] | None = None
+    color: str = "style"
     optimizer: str = "adam"
     rate: float | None = defaults.ADAM_RATE  # None for solvers that find it themselves
     steps: int = defaults.STEPS
