@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from jaxstyle import __version__, defaults
 from jaxstyle.errors import InputError, nearest
 from jaxstyle.presets import PRESETS
-from jaxstyle.values import SIDES, coloring, fraction, names, number, numbers, positive, several, whole
+from jaxstyle.values import SIDES, coloring, fraction, names, number, numbers, positive, several, table, whole
 
 EXAMPLES = """examples:
   jaxstyle demo
@@ -171,7 +171,17 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--random-weights", action="store_true", help="with --networks, for those that are not on this machine"
     )
-    parser.set_defaults(mix=None, color=None, min_size=None, optimizer="adam", rate=None, init="content", average=0.0)
+    parser.set_defaults(
+        mix=None,
+        mix_layers=None,
+        style_scale=None,
+        color=None,
+        min_size=None,
+        optimizer="adam",
+        rate=None,
+        init="content",
+        average=0.0,
+    )
     parser.set_defaults(steps=defaults.STEPS)
     parser.add_argument("-o", "--out", metavar="FIG.png", help="(default: CONTENT_STYLE_comparison.png, here)")
     _add_size(parser, defaults.COMPARE_SIZE)
@@ -386,6 +396,19 @@ def _add_terms(group: Any, *, mix: bool = True) -> None:
     )
     if mix:
         group.add_argument("--mix", nargs="+", type=number, metavar="X", help="one for each STYLE (default: equal)")
+        group.add_argument(
+            "--mix-layers",
+            type=table,
+            metavar="X,.../X,...",
+            help="for each STYLE one number for each style layer: 1,1,0,0,0/0,0,1,1,1 takes fine strokes from the "
+            "first and composition from the second (default: equal)",
+        )
+        group.add_argument(
+            "--style-scale",
+            type=positive,
+            metavar="X",
+            help="size of each STYLE over that of the result: 2 for larger strokes, 0.5 for finer (default: 1)",
+        )
 
 
 def _add_control(group: Any) -> None:

@@ -66,6 +66,14 @@ def names(text: str) -> tuple[str, ...]:
     return tuple(part for part in text.split(",") if part)
 
 
+def table(text: str) -> tuple[tuple[float, ...], ...]:
+    """A type for argparse: lists of numbers with commas, of one length, with slashes between."""
+    rows = tuple(numbers(part) for part in text.split("/"))
+    if len({len(row) for row in rows}) > 1:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} has lists of several lengths")
+    return rows
+
+
 def coloring(text: str) -> str:
     """A type for argparse: a way to colour; "content" stands for the best of them."""
     return defaults.CONTENT_COLORING if text == "content" else text

@@ -34,7 +34,8 @@ from jaxstyle.solvers import Adam
 from jaxstyle.sweeps import Plan
 
 # Arrays to a program; all others change it.
-LANES = ("content_weight", "style_weight", "tv_weight", "layer_weights", "mix", "rate", "seed")
+LANES = ("content_weight", "style_weight", "tv_weight", "layer_weights", "mix", "mix_layers", "rate", "seed")
+LISTS = ("layer_weights", "mix", "mix_layers")
 DIGITS = 6  # of the losses in records
 SUMMARY = "sweep.json"
 
@@ -52,7 +53,7 @@ class Task:
     def program(self) -> tuple[Any, ...]:
         """What must be equal for two cells to be lanes of one program."""
         fixed = tuple(value for name, value in vars(self.settings).items() if name not in LANES)
-        lists = tuple(x is None or len(x) for x in (self.settings.layer_weights, self.settings.mix))
+        lists = tuple(x is None or len(x) for x in map(vars(self.settings).get, LISTS))
         pictures = (self.inputs.content, *self.inputs.styles, *filter(None, [self.inputs.start]))
         return fixed, lists, tuple(picture.pixels.shape for picture in pictures)
 
@@ -87,14 +88,15 @@ class Group:
         # Of each picture, and each pair of them, one array: what all lanes share is computed once.
         content = functools.cache(functools.partial(prepared_content, s.color))
         styled = functools.cache(functools.partial(prepared_style, s.color))
-        layers, mix = (None if x is None else np.asarray(x, np.float32) for x in map(stacked, ("layer_weights", "mix")))
+        layers, mix, table = (None if x is None else np.asarray(x, np.float32) for x in map(stacked, LISTS))
+        table = None if table is None else table.swapaxes(-1, -2)
         # The style weight always has an axis, so that there is one if nothing else varies.
         style = np.asarray([x.style_weight for x in settings], np.float32)
         self.plan = Plan.of(
             pictures(lambda inputs: content(inputs.content)),
             [pictures(lambda x, i=i: styled(x.styles[i], x.content)) for i in range(len(first.inputs.styles))],  # type: ignore[misc]
             network=network,
-            weights=Weights(stacked("content_weight"), style, stacked("tv_weight"), layers, mix),
+            weights=Weights(stacked("content_weight"), style, stacked("tv_weight"), layers, mix, table),
             objective=s.objective,
             solver=replace(s.solver, rate=stacked("rate")) if isinstance(s.solver, Adam) else s.solver,
             steps=s.steps,

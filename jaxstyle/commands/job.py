@@ -67,12 +67,15 @@ class Job:
     def _transfer(self, bar: StepsBar) -> Result:
         s = self.settings
         start: Any = s.init if self.inputs.start is None else self.inputs.start.pixels
-        layers, mix = (None if x is None else np.asarray(x, np.float32) for x in (s.layer_weights, s.mix))
+        numbers = (s.layer_weights, s.mix, s.mix_layers)
+        layers, mix, table = (None if x is None else np.asarray(x, np.float32) for x in numbers)
         return transfer(
             prepared_content(s.color, self.inputs.content),
             [prepared_style(s.color, style, self.inputs.content) for style in self.inputs.styles],
             network=self.network,
-            weights=Weights(s.content_weight, s.style_weight, s.tv_weight, layers, mix),
+            weights=Weights(
+                s.content_weight, s.style_weight, s.tv_weight, layers, mix, None if table is None else table.T
+            ),
             objective=s.objective,
             solver=s.solver,
             steps=s.steps,
