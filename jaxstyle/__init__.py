@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from jaxstyle.colors import lab_to_rgb, lab_transfer, luminance_transfer, match_colors, match_luminance, rgb_to_lab
     from jaxstyle.errors import InputError
     from jaxstyle.images import load_image, save_image
     from jaxstyle.inspection import layer_statistics
@@ -34,6 +35,14 @@ _HOMES = {
     "optimise": ("DivergedError", "Progress", "Result", "transfer"),
     "sweeps": ("sweep",),
     "metrics": ("psnr", "ssim"),
+    "colors": (
+        "lab_to_rgb",
+        "lab_transfer",
+        "luminance_transfer",
+        "match_colors",
+        "match_luminance",
+        "rgb_to_lab",
+    ),
     "inversion": ("reconstruct", "synthesise"),
     "inspection": ("layer_statistics",),
     "weights": ("load_network",),
@@ -66,6 +75,12 @@ __all__ = [  # noqa: RUF022 - in the order of the modules
     "sweep",
     "psnr",
     "ssim",
+    "rgb_to_lab",
+    "lab_to_rgb",
+    "luminance_transfer",
+    "lab_transfer",
+    "match_luminance",
+    "match_colors",
     "reconstruct",
     "synthesise",
     "layer_statistics",

@@ -68,6 +68,25 @@ def check_weights(weights: Weights, objective: Objective, styles: int) -> None:
             raise InputError(f"{np.size(value)} {name} weights were given for {wanted} {what}; one for each is needed")
         if not isinstance(value, jax.core.Tracer) and (np.sum(np.asarray(value), -1) <= 0).any():
             raise InputError(f"the {name} weights are all zero; at least one must be larger")
+    _check_mix_layers(weights, len(objective.style_layers), styles)
+
+
+def _check_mix_layers(weights: Weights, layers: int, styles: int) -> None:
+    table, mix = weights.mix_layers, weights.mix
+    if table is None:
+        return
+    if np.shape(table)[-2:] != (layers, styles):
+        raise InputError(f"mix_layers has shape {np.shape(table)}; it is ({layers}, {styles}), style layers by styles")
+    if isinstance(table, jax.core.Tracer):
+        return
+    known = mix is not None and not isinstance(mix, jax.core.Tracer)
+    shares = np.asarray(mix)[..., None, :] if known else np.ones(styles)
+    try:
+        sums = np.sum(np.asarray(table) * shares, -1)
+    except ValueError:  # of other axes in front, which `check_axes` sees
+        return
+    if (sums <= 0).any():
+        raise InputError("mix_layers, with mix, leaves a style layer without a style; at least one must be larger")
 
 
 def check_whole(value: Any, name: str, least: int) -> None:

@@ -61,7 +61,7 @@ class Pair(NamedTuple):
 def terms_of(image: Picture, pair: Pair) -> LossTerms:
     """The terms of a picture of the content's size, whatever made it."""
     targets = _targets(pair.network, pair.content, list(pair.styles), pair.weights, objective=pair.objective)
-    weights = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), pair.weights._replace(mix=None))
+    weights = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), pair.weights.of_terms)
     return _loss(jnp.asarray(image), pair.network, targets, weights, objective=pair.objective)
 
 
@@ -171,7 +171,7 @@ class _Looks:
     def _losses(self, images: Array) -> LossTerms:
         """Terms of each image: one program for all of them, however many lanes there are."""
         pair = self._pair
-        weights = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), pair.weights._replace(mix=None))
+        weights = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), pair.weights.of_terms)
         found = [_loss(image, pair.network, self._targets, weights, objective=pair.objective) for image in images]
         return jax.tree.map(lambda *xs: np.stack(xs), *jax.device_get(found))
 
@@ -193,7 +193,9 @@ class _Looks:
 def _targets(
     network: Network, content: Picture, styles: Sequence[Picture], weights: Weights, *, objective: Objective
 ) -> Targets:
-    return make_targets(network, jnp.asarray(content), styles, objective=objective, mix=weights.mix)
+    return make_targets(
+        network, jnp.asarray(content), styles, objective=objective, mix=weights.mix, mix_layers=weights.mix_layers
+    )
 
 
 @compiled("objective")

@@ -50,4 +50,6 @@ STUDY_SIZE = 256  # long side of the picture that is looked into
 
 STARTS = ("content", "noise", "style", "blur")
 SOLVERS = ("adam", "lbfgs", "optax-lbfgs")
+COLORINGS = ("style", "luminance", "lab", "match")
+CONTENT_COLORING = "luminance"  # what `--color content` means
 STYLE_LOSSES = ("gram", "wasserstein", "mean-std", "sliced-wasserstein", "cmd", "nearest")

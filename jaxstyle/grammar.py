@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from jaxstyle import __version__, defaults
 from jaxstyle.errors import InputError, nearest
 from jaxstyle.presets import PRESETS
-from jaxstyle.values import SIDES, fraction, names, number, numbers, positive, several, whole
+from jaxstyle.values import SIDES, coloring, fraction, names, number, numbers, positive, several, table, whole
 
 EXAMPLES = """examples:
   jaxstyle demo
@@ -128,6 +128,7 @@ def _add_transfer(parser: argparse.ArgumentParser) -> None:
     )
     _add_program(parser.add_argument_group("network and size"))
     _add_terms(parser.add_argument_group("what is minimised"))
+    _add_control(parser.add_argument_group("colour"))
     _add_solver(parser.add_argument_group("how"))
 
 
@@ -147,6 +148,7 @@ def _add_sweep(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--yes", action="store_true", help=f"run more than {defaults.MOST_CELLS} combinations")
     _add_program(Several(parser.add_argument_group("network and size")))
     _add_terms(Several(parser.add_argument_group("what is minimised")))
+    _add_control(Several(parser.add_argument_group("colour")))
     _add_solver(Several(parser.add_argument_group("how")))
     parser.set_defaults(size=[defaults.SWEEP_SIZE], axes=[])
 
@@ -169,7 +171,17 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--random-weights", action="store_true", help="with --networks, for those that are not on this machine"
     )
-    parser.set_defaults(mix=None, min_size=None, optimizer="adam", rate=None, init="content", average=0.0)
+    parser.set_defaults(
+        mix=None,
+        mix_layers=None,
+        style_scale=None,
+        color=None,
+        min_size=None,
+        optimizer="adam",
+        rate=None,
+        init="content",
+        average=0.0,
+    )
     parser.set_defaults(steps=defaults.STEPS)
     parser.add_argument("-o", "--out", metavar="FIG.png", help="(default: CONTENT_STYLE_comparison.png, here)")
     _add_size(parser, defaults.COMPARE_SIZE)
@@ -383,6 +395,31 @@ def _add_terms(group: Any, *, mix: bool = True) -> None:
     )
     if mix:
         group.add_argument("--mix", nargs="+", type=number, metavar="X", help="one for each STYLE (default: equal)")
+        group.add_argument(
+            "--mix-layers",
+            type=table,
+            metavar="X,.../X,...",
+            help="for each STYLE one number for each style layer: 1,1,0,0,0/0,0,1,1,1 takes fine strokes from the "
+            "first and composition from the second (default: equal)",
+        )
+        group.add_argument(
+            "--style-scale",
+            type=positive,
+            metavar="X",
+            help="size of each STYLE over that of the result: 2 for larger strokes, 0.5 for finer (default: 1)",
+        )
+
+
+def _add_control(group: Any) -> None:
+    group.add_argument(
+        "--color",
+        type=coloring,
+        choices=("style", "content", *defaults.COLORINGS[1:]),
+        help="style: the style's colours (default). content: the content's, by the way that suits most pictures, "
+        f"{defaults.CONTENT_COLORING}. luminance: paints in grey, and colours the result by the content, in YIQ. lab: "
+        "paints in colour, and takes only the lightness of the result, in CIELAB. match: gives the styles the mean "
+        "and the covariance of the content's colours first",
+    )
 
 
 def _add_solver(group: Any) -> None:

@@ -19,6 +19,7 @@ from jaxstyle.types import FeatureMaps, Features, Image, Picture, Scalar
 
 Number: TypeAlias = float | int | np.floating | np.ndarray | Array
 Vector: TypeAlias = Float[Array | np.ndarray, " n"]
+Table: TypeAlias = Float[Array | np.ndarray, "layers n"]
 Statistic: TypeAlias = Any
 
 
@@ -31,6 +32,8 @@ class Weights(NamedTuple):
       variation: of the total variation, which smooths grain.
       layers: (n,), weights of the style layers within the style term; None for equal ones.
       mix: (k,), weights of the k styles; they need not sum to one. None for equal ones.
+      mix_layers: (n, k), weights of the k styles at each of the n style layers, which `mix` is multiplied with: fine
+        strokes from one, composition from another. None for the same mix at all layers.
     """
 
     content: Number = defaults.CONTENT_WEIGHT
@@ -38,6 +41,12 @@ class Weights(NamedTuple):
     variation: Number = defaults.VARIATION_WEIGHT
     layers: Vector | None = None
     mix: Vector | None = None
+    mix_layers: Table | None = None
+
+    @property
+    def of_terms(self) -> "Weights":
+        """Without those that the targets alone depend on."""
+        return self._replace(mix=None, mix_layers=None)
 
 
 class LossTerms(NamedTuple):
@@ -141,11 +150,19 @@ def style_statistics(network: Network, style: Picture, objective: Objective) -> 
     return {layer: objective.formula.statistic(x) for layer, x in features.items()}
 
 
-def mix_statistics(statistics: Sequence[dict[str, Statistic]], mix: Vector | None) -> dict[str, Statistic]:
-    """The statistics of a mix of styles (`losses.mixed`); `mix` (k,) need not sum to one, None is equal shares."""
+def mix_statistics(
+    statistics: Sequence[dict[str, Statistic]], objective: Objective, mix: Vector | None, mix_layers: Table | None
+) -> dict[str, Statistic]:
+    """The statistics of a mix of styles (`losses.mixed`), as `Weights` has it; shares need not sum to one."""
     shares = jnp.ones(len(statistics)) if mix is None else jnp.asarray(mix)
-    shares = shares / jnp.sum(shares)
-    return {layer: losses.mixed([x[layer] for x in statistics], shares) for layer in statistics[0]}
+    if mix_layers is None:
+        shares = shares / jnp.sum(shares)
+        at = dict.fromkeys(objective.style_layers, shares)
+    else:
+        table = shares[None] * jnp.asarray(mix_layers)
+        table = table / jnp.sum(table, 1, keepdims=True)
+        at = dict(zip(objective.style_layers, table, strict=True))
+    return {layer: losses.mixed([x[layer] for x in statistics], at[layer]) for layer in statistics[0]}
 
 
 def make_targets(
@@ -155,11 +172,12 @@ def make_targets(
     *,
     objective: Objective | None = None,
     mix: Vector | None = None,
+    mix_layers: Table | None = None,
 ) -> Targets:
     """Targets of a content picture (h, w, 3) and one or more style pictures of any sizes, all in [0, 1]."""
     objective = objective or default_objective(network)
     statistics = [style_statistics(network, style, objective) for style in styles]
-    return Targets(content_targets(network, content, objective), mix_statistics(statistics, mix))
+    return Targets(content_targets(network, content, objective), mix_statistics(statistics, objective, mix, mix_layers))
 
 
 def _combine(values: Sequence[Scalar], weights: Vector | None, mean: bool) -> Scalar:

@@ -168,7 +168,7 @@ def paint(
             if number > 1:
                 ahead[number - 2].exception()  # waits; what went wrong there comes up again here
             targets, image = prepare(network, inputs, image, program=program, scale=scale)
-            problem = Problem(network, targets, inputs.weights._replace(mix=None))
+            problem = Problem(network, targets, inputs.weights.of_terms)
             runner = make_runner(problem, image, inputs.rate, program)
 
             def report(
@@ -195,7 +195,7 @@ def _traced(network: Network, inputs: Inputs, program: Program, plans: Sequence[
     infos = []
     for scale in plans:
         targets, image = prepare(network, inputs, image, program=program, scale=scale)
-        problem = Problem(network, targets, inputs.weights._replace(mix=None))
+        problem = Problem(network, targets, inputs.weights.of_terms)
         first = first_run(problem, image, inputs.rate, program)
         run, info = jax.lax.scan(lambda run, _: one_step(problem, run, program), first, length=steps)  # noqa: B023
         infos.append(info)

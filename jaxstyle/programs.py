@@ -113,8 +113,8 @@ def mapped(function: Callable[..., Any], *axes: Any) -> Callable[..., Any]:
 
 def _problem_axes(axes: Inputs) -> Problem:
     """The axes of a problem made from such inputs."""
-    style = 0 if jax.tree.leaves((axes.styles, axes.weights.mix)) else None
-    return Problem(None, Targets(axes.content, style), axes.weights._replace(mix=None))  # type: ignore[arg-type]
+    style = 0 if jax.tree.leaves((axes.styles, axes.weights.mix, axes.weights.mix_layers)) else None
+    return Problem(None, Targets(axes.content, style), axes.weights.of_terms)  # type: ignore[arg-type]
 
 
 def _value_and_grad(problem: Problem, objective: Objective) -> ValueAndGrad:
@@ -221,7 +221,9 @@ def prepare(
     styles = mapped(lambda xs: [_scaled(x, ratio, network.module.smallest) for x in xs], axes.styles)(inputs.styles)
     kept = mapped(lambda x: content_targets(network, x, objective), axes.content)(content)
     statistics = mapped(lambda xs: [style_statistics(network, x, objective) for x in xs], axes.styles)(styles)
-    wanted = mapped(mix_statistics, axes.styles, axes.weights.mix)(statistics, inputs.weights.mix)
+    mixes = (axes.weights.mix, axes.weights.mix_layers)
+    mix = mapped(lambda xs, *mixes: mix_statistics(xs, objective, *mixes), axes.styles, *mixes)
+    wanted = mix(statistics, inputs.weights.mix, inputs.weights.mix_layers)
     if before is None:
 
         def begin(key: Key, start: Picture | None, content: Picture, styles: Sequence[Picture]) -> Image:
@@ -339,7 +341,7 @@ def _compile_for(
     lanes, placed = () if scale.lanes is None else (scale.lanes,), any(x.sharding is not None for x in shapes)
     start = before and jax.ShapeDtypeStruct((*lanes, *before, 3), jnp.float32, sharding=program.sharding)
     prepared, (targets, image) = prepare.ahead(network, inputs, start, program=program, scale=scale, placed=placed)
-    problem = Problem(network, targets, inputs.weights._replace(mix=None))
+    problem = Problem(network, targets, inputs.weights.of_terms)
     if cpu and program.solver.has_inner_loop:
         return prepared, jitted_evaluate.ahead(problem, image, program=program, placed=placed)[0]
     begun, first = jitted_first.ahead(problem, image, inputs.rate, program=program, placed=placed)

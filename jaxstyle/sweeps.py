@@ -74,7 +74,7 @@ def sweep(
       content: (..., h, w, 3).
       styles: a picture (..., h, w, 3), or a sequence of them, mixed in each lane by `weights.mix`.
       network: from `load_network`.
-      weights: leaves (...), `layers` (..., n) and `mix` (..., k).
+      weights: leaves (...), `layers` (..., n), `mix` (..., k) and `mix_layers` (..., n, k).
       objective: layers and formulae; None: the network's layers.
       solver: `Adam`, `Lbfgs` or `OptaxLbfgs`; Adam's rate may be (...).
       steps: at each scale.
@@ -321,7 +321,7 @@ def _split(devices: tuple[jax.Device, ...]) -> NamedSharding:
 
 
 # How many axes each input has of its own; what stands before them are lanes.
-OWN_AXES = Inputs(content=3, styles=3, weights=Weights(0, 0, 0, 1, 1), start=3, key=0, rate=0)  # type: ignore[arg-type]
+OWN_AXES = Inputs(content=3, styles=3, weights=Weights(0, 0, 0, 1, 1, 2), start=3, key=0, rate=0)  # type: ignore[arg-type]
 NAMES = Inputs(
     content="the content",
     styles="a style",

@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from jaxstyle import defaults
+
 SIDES = (16, 16_384)  # pixels, as `images` allows; repeated, since NumPy and Pillow are slow to import
 LARGEST = 1e12  # gradients of so large a weight still have squares that a float32 can hold
 MOST = 10_000  # values of a range
@@ -62,6 +64,19 @@ def numbers(text: str) -> tuple[float, ...]:
 def names(text: str) -> tuple[str, ...]:
     """A type for argparse: names with commas between."""
     return tuple(part for part in text.split(",") if part)
+
+
+def table(text: str) -> tuple[tuple[float, ...], ...]:
+    """A type for argparse: lists of numbers with commas, of one length, with slashes between."""
+    rows = tuple(numbers(part) for part in text.split("/"))
+    if len({len(row) for row in rows}) > 1:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} has lists of several lengths")
+    return rows
+
+
+def coloring(text: str) -> str:
+    """A type for argparse: a way to colour; "content" stands for the best of them."""
+    return defaults.CONTENT_COLORING if text == "content" else text
 
 
 def several(one: Callable[[str], Any]) -> Callable[[str], list[Any]]:

@@ -21,6 +21,7 @@ MODULES = (
     "sweeps",
     "comparison",
     "metrics",
+    "colors",
     "inversion",
     "inspection",
     "solvers",

@@ -31,6 +31,7 @@ PURE = (
     "sweeps",
     "comparison",
     "metrics",
+    "colors",
     "inversion",
     "inspection",
 )

@@ -1,5 +1,6 @@
 """The cells of a sweep on their way to files: grouped into programs, run in batches, saved, summed up."""
 
+import functools
 import json
 import math
 import shlex
@@ -16,13 +17,14 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from jaxstyle.allocator import available_memory
+from jaxstyle.commands.coloring import finished, prepared_content, prepared_style
 from jaxstyle.commands.grid import Setting
 from jaxstyle.commands.inputs import Inputs
 from jaxstyle.commands.records import made_from, save_result
 from jaxstyle.commands.session import CommandError, SweepBar, plain_line
 from jaxstyle.commands.settings import Settings, words
 from jaxstyle.errors import InputError
-from jaxstyle.images import Picture, plain_values, read_record, write_files
+from jaxstyle.images import plain_values, read_record, write_files
 from jaxstyle.networks import Network
 from jaxstyle.objective import Weights
 from jaxstyle.optimise import Result
@@ -32,7 +34,8 @@ from jaxstyle.solvers import Adam
 from jaxstyle.sweeps import Plan
 
 # Arrays to a program; all others change it.
-LANES = ("content_weight", "style_weight", "tv_weight", "layer_weights", "mix", "rate", "seed")
+LANES = ("content_weight", "style_weight", "tv_weight", "layer_weights", "mix", "mix_layers", "rate", "seed")
+LISTS = ("layer_weights", "mix", "mix_layers")
 DIGITS = 6  # of the losses in records
 SUMMARY = "sweep.json"
 
@@ -50,7 +53,7 @@ class Task:
     def program(self) -> tuple[Any, ...]:
         """What must be equal for two cells to be lanes of one program."""
         fixed = tuple(value for name, value in vars(self.settings).items() if name not in LANES)
-        lists = tuple(x is None or len(x) for x in (self.settings.layer_weights, self.settings.mix))
+        lists = tuple(x is None or len(x) for x in map(vars(self.settings).get, LISTS))
         pictures = (self.inputs.content, *self.inputs.styles, *filter(None, [self.inputs.start]))
         return fixed, lists, tuple(picture.pixels.shape for picture in pictures)
 
@@ -77,19 +80,23 @@ class Group:
             values = [getattr(s, name) for s in settings]
             return values[0] if len(set(values)) == 1 else np.asarray(values, np.float32)
 
-        def pictures(of: Callable[[Inputs], Picture]) -> Any:
+        def pictures(of: Callable[[Inputs], np.ndarray]) -> Any:
             kept = [of(task.inputs) for task in tasks]
-            same = len({picture.sha256 for picture in kept}) == 1
-            return kept[0].pixels if same else np.stack([picture.pixels for picture in kept])
+            same = all(pixels is kept[0] for pixels in kept)
+            return kept[0] if same else np.stack(kept)
 
-        layers, mix = (None if x is None else np.asarray(x, np.float32) for x in map(stacked, ("layer_weights", "mix")))
+        # Of each picture, and each pair of them, one array: what all lanes share is computed once.
+        content = functools.cache(functools.partial(prepared_content, s.color))
+        styled = functools.cache(functools.partial(prepared_style, s.color))
+        layers, mix, table = (None if x is None else np.asarray(x, np.float32) for x in map(stacked, LISTS))
+        table = None if table is None else table.swapaxes(-1, -2)
         # The style weight always has an axis, so that there is one if nothing else varies.
         style = np.asarray([x.style_weight for x in settings], np.float32)
         self.plan = Plan.of(
-            pictures(lambda inputs: inputs.content),
-            [pictures(lambda inputs, i=i: inputs.styles[i]) for i in range(len(first.inputs.styles))],  # type: ignore[misc]
+            pictures(lambda inputs: content(inputs.content)),
+            [pictures(lambda x, i=i: styled(x.styles[i], x.content)) for i in range(len(first.inputs.styles))],  # type: ignore[misc]
             network=network,
-            weights=Weights(stacked("content_weight"), style, stacked("tv_weight"), layers, mix),
+            weights=Weights(stacked("content_weight"), style, stacked("tv_weight"), layers, mix, table),
             objective=s.objective,
             solver=replace(s.solver, rate=stacked("rate")) if isinstance(s.solver, Adam) else s.solver,
             steps=s.steps,
@@ -183,7 +190,8 @@ class Job:
             "evaluations": int(result.evaluations),
             "curves": _rounded(result.losses._asdict()),
         }
-        save_result(task.inputs.out, result.image, task.inputs.content.alpha, record)
+        content = task.inputs.content
+        save_result(task.inputs.out, finished(task.settings.color, result.image, content), content.alpha, record)
         self.records[task.index] = plain_values(record)
 
     def _finish(self, status: str) -> None:

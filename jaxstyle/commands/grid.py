@@ -34,7 +34,8 @@ class Setting:
 
 def _text(name: str, value: Any) -> str:
     if isinstance(value, tuple):
-        return " ".join(_text(name, x) for x in value)
+        lists = any(isinstance(x, tuple) for x in value)
+        return (" / " if lists else " ").join(_text(name, x) for x in value)
     if name in ("content", "style"):
         return Path(value).stem
     return f"{value:.5g}" if isinstance(value, float) else str(value)

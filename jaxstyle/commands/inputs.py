@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jaxstyle import defaults
 from jaxstyle.errors import InputError, nearest
-from jaxstyle.images import MIN_SIDE, Picture, check_writable, load_picture
+from jaxstyle.images import MAX_SIDE, MIN_SIDE, Picture, check_writable, load_picture
 from jaxstyle.presets import PRESETS
 
 LONGEST_STEM = 100  # bytes of each picture's name in the default name of a result; a file's name has 255
@@ -45,9 +45,18 @@ def read_pictures(
         raise InputError(f"--min-size is {options.min_size}; it can be at most the size of the result, {size}")
     if size < max(content.pixels.shape[:2]):
         content = read(options.content, size)
-    styles = [read(path, size) for path in options.styles]
+    styles = [read(path, _style_size(options.style_scale, size)) for path in options.styles]
     init = options.init or PRESETS[options.preset].init
     return Inputs(content, styles, starting_picture(init, size, read=read), out, size)
+
+
+def _style_size(scale: float | None, size: int) -> int:
+    """Long side of the styles, for a result of this one."""
+    side = size if scale is None else round(size * scale)
+    if not MIN_SIDE <= side <= MAX_SIDE:
+        allowed = f"{MIN_SIDE} to {MAX_SIDE}"
+        raise InputError(f"--style-scale {scale:g} makes styles of {side} pixels at size {size}; allowed are {allowed}")
+    return side
 
 
 def default_name(content: str, style: str) -> str:
@@ -64,6 +73,10 @@ def check_options(options: argparse.Namespace) -> None:
     if options.size and options.min_size and options.min_size > options.size:
         raise InputError(f"--min-size is {options.min_size}; it can be at most --size, {options.size}")
     check_count("--mix", options.mix, len(options.styles), "STYLE")
+    lists = len(options.styles if options.mix_layers is None else options.mix_layers)
+    if lists != len(options.styles):
+        there = f"there {'is' if len(options.styles) == 1 else 'are'} {len(options.styles)}"
+        raise InputError(f"--mix-layers has {lists} lists of numbers; it needs one for each STYLE, and {there}")
     optimizer = options.optimizer or PRESETS[options.preset].optimizer
     if options.rate is not None and optimizer != "adam":
         raise InputError(f"--rate is Adam's; {optimizer} finds the length of its steps itself")

@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 from jaxstyle.allocator import available_memory, release_freed_memory
+from jaxstyle.commands.coloring import finished, prepared_content, prepared_style
 from jaxstyle.commands.inputs import Inputs
 from jaxstyle.commands.records import origin, save_result
 from jaxstyle.commands.session import CommandError, StepsBar, plain_line
@@ -66,12 +67,15 @@ class Job:
     def _transfer(self, bar: StepsBar) -> Result:
         s = self.settings
         start: Any = s.init if self.inputs.start is None else self.inputs.start.pixels
-        layers, mix = (None if x is None else np.asarray(x, np.float32) for x in (s.layer_weights, s.mix))
+        numbers = (s.layer_weights, s.mix, s.mix_layers)
+        layers, mix, table = (None if x is None else np.asarray(x, np.float32) for x in numbers)
         return transfer(
-            self.inputs.content.pixels,
-            [style.pixels for style in self.inputs.styles],
+            prepared_content(s.color, self.inputs.content),
+            [prepared_style(s.color, style, self.inputs.content) for style in self.inputs.styles],
             network=self.network,
-            weights=Weights(s.content_weight, s.style_weight, s.tv_weight, layers, mix),
+            weights=Weights(
+                s.content_weight, s.style_weight, s.tv_weight, layers, mix, None if table is None else table.T
+            ),
             objective=s.objective,
             solver=s.solver,
             steps=s.steps,
@@ -134,7 +138,8 @@ class Job:
 
     def _save(self, path: Path, image: Any, status: str, **extra: Any) -> None:
         record = {"status": status, **self.origin, "seconds": round(time.time() - self.began, 1), **extra}
-        save_result(path, image, self.inputs.content.alpha, record)
+        content = self.inputs.content
+        save_result(path, finished(self.settings.color, image, content), content.alpha, record)
 
 
 def chunk(every: int, steps: int) -> int:

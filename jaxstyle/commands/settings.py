@@ -37,6 +37,9 @@ class Settings:
     style_layers: tuple[str, ...] = defaults.STYLE_LAYERS
     layer_weights: tuple[float, ...] | None = None
     mix: tuple[float, ...] | None = None
+    mix_layers: tuple[tuple[float, ...], ...] | None = None  # of each style
+    style_scale: float = 1.0
+    color: str = "style"
     optimizer: str = "adam"
     rate: float | None = defaults.ADAM_RATE  # None for solvers that find it themselves
     steps: int = defaults.STEPS
@@ -104,9 +107,16 @@ def words(settings: Mapping[str, Any]) -> list[list[str]]:
     for name, value in known.items():
         if value != without[name] or (name == "style_layers" and unweighted):
             each = value if isinstance(value, tuple) else (value,)
-            values = (f"{x:.9g}" if isinstance(x, float) else str(x) for x in each)
-            found.append(["--" + name.replace("_", "-"), *values])
+            if name == "mix_layers":
+                each = ("/".join(map(_word, value)),)
+            found.append(["--" + name.replace("_", "-"), *map(_word, each)])
     return found
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ",".join(map(_word, value))
+    return f"{value:.9g}" if isinstance(value, float) else str(value)
 
 
 def check_settings(settings: Settings) -> None:
@@ -116,6 +126,8 @@ def check_settings(settings: Settings) -> None:
     params: Any = {name: None for name in module.parameter_shapes}
     check_layers(Network(params, settings.network, module, "keras"), settings.objective)
     check_count("--layer-weights", settings.layer_weights, len(settings.style_layers), "style layer")
+    for row in settings.mix_layers or ():
+        check_count("--mix-layers", row, len(settings.style_layers), "style layer")
     if not any((settings.content_weight, settings.style_weight, settings.tv_weight)):
         names = "--content-weight, --style-weight and --tv-weight"
         raise InputError(f"{names} are all zero, so that there is nothing to do; one must be larger")

@@ -1,0 +1,202 @@
+"""Several styles, mixed alike or by layer, and their size: against mixtures made by hand, and on the command line."""
+
+import functools
+import json
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import tiny
+from commandline import SHALLOW, listing, refused
+from commandline import picture as on_disk
+from PIL import Image
+from tiny import OBJECTIVE, compilations, picture
+
+import jaxstyle
+from jaxstyle import Weights
+from jaxstyle.errors import InputError
+from jaxstyle.images import load_image, read_record
+from jaxstyle.objective import make_targets, mix_statistics, style_statistics
+
+NET, CONTENT = tiny.network(), picture(0)
+STYLES = [np.asarray(picture(1)), np.asarray(picture(2, 24, 48))]
+LAYERS = OBJECTIVE.style_layers
+FINE = np.float32([[1, 0], [1, 0], [1, 1], [0, 1], [0, 1]])
+PLAIN = ("--size", "48", "--min-size", "48", "--steps", "3", "--quiet")
+QUICK = (*PLAIN, *SHALLOW)
+SWEPT = (*PLAIN, "--content-layers", "relu2_1", "--style-layers", "relu1_1,relu2_1")
+
+
+@functools.cache
+def statistics():
+    return [style_statistics(NET, style, OBJECTIVE) for style in STYLES]
+
+
+def wanted(mix, table):
+    """The mixture at each layer, by hand."""
+    shares = np.asarray(mix, np.float64) * np.asarray(table, np.float64)
+    shares /= shares.sum(1, keepdims=True)
+    kept = statistics()
+    return {
+        x: sum(s * np.asarray(one[x]) for s, one in zip(row, kept, strict=True))
+        for x, row in zip(LAYERS, shares, strict=True)
+    }
+
+
+@pytest.mark.parametrize("mix", [None, [3.0, 1.0]])
+def test_styles_are_mixed_at_each_layer_by_itself(mix):
+    given = None if mix is None else np.float32(mix)
+    found = make_targets(NET, CONTENT, STYLES, objective=OBJECTIVE, mix=given, mix_layers=FINE).style
+    for layer, value in wanted([1, 1] if mix is None else mix, FINE).items():
+        np.testing.assert_allclose(found[layer], value, rtol=1e-5, atol=1e-7)
+
+
+def test_a_style_alone_at_a_layer_is_that_style():
+    for k in (0, 1):
+        table = np.zeros((5, 2), np.float32)
+        table[:, k] = [1, 2, 3, 4, 5]
+        found = make_targets(NET, CONTENT, STYLES, objective=OBJECTIVE, mix_layers=table).style
+        alone = make_targets(NET, CONTENT, STYLES[k : k + 1], objective=OBJECTIVE).style
+        for layer in LAYERS:
+            np.testing.assert_allclose(found[layer], alone[layer], rtol=1e-6)
+
+
+def test_equal_shares_at_all_layers_are_the_mix_itself():
+    mix = np.float32([0.3, 0.7])
+    same = make_targets(NET, CONTENT, STYLES, objective=OBJECTIVE, mix=mix).style
+    for options in ({"mix": mix, "mix_layers": np.ones((5, 2), np.float32)}, {"mix_layers": np.tile(mix, (5, 1))}):
+        found = make_targets(NET, CONTENT, STYLES, objective=OBJECTIVE, **options).style
+        for layer in LAYERS:
+            np.testing.assert_allclose(found[layer], same[layer], rtol=1e-5, atol=1e-7)
+
+
+def test_without_shares_by_layer_the_program_is_the_same_as_ever():
+    def plain(kept, mix):
+        shares = mix / jnp.sum(mix)
+        return {x: sum(s * one[x] for s, one in zip(shares, kept, strict=True)) for x in kept[0]}
+
+    mix = jnp.float32([1, 2])
+    now = jax.make_jaxpr(lambda kept, mix: mix_statistics(kept, OBJECTIVE, mix, None))(statistics(), mix)
+    assert str(now) == str(jax.make_jaxpr(plain)(statistics(), mix))
+    assert len(jax.tree.leaves(Weights())) == 3  # a program is given no array more
+
+
+def test_shares_by_layer_are_lanes_of_one_program_and_new_ones_compile_nothing():
+    options = {"network": NET, "objective": OBJECTIVE, "steps": 3, "solver": jaxstyle.Adam()}
+    tables = np.stack([FINE, FINE[::-1], np.ones_like(FINE)])
+    results = jaxstyle.sweep(CONTENT, STYLES, weights=Weights(mix_layers=tables), **options)
+    assert results.image.shape == (3, *CONTENT.shape)
+    for table, image in zip(tables, results.image, strict=True):
+        alone = jaxstyle.transfer(CONTENT, STYLES, weights=Weights(mix_layers=table), **options)
+        np.testing.assert_allclose(image, alone.image, atol=1e-4)
+    with compilations() as counted:
+        jaxstyle.sweep(CONTENT, STYLES, weights=Weights(mix_layers=tables + 0.5), **options)
+        jaxstyle.transfer(CONTENT, STYLES, weights=Weights(mix_layers=FINE + 0.5), **options)
+    assert not counted[0]
+    mix = np.float32([[1, 1], [1, 3]])
+    both = jaxstyle.sweep(CONTENT, STYLES, weights=Weights(mix=mix, mix_layers=FINE), **options)
+    again = jaxstyle.sweep(CONTENT, STYLES, weights=Weights(mix_layers=mix[:, None] * FINE), **options)
+    np.testing.assert_allclose(both.image, again.image, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "weights, words",
+    [
+        (Weights(mix_layers=np.ones((2, 5), np.float32)), ["(2, 5)", "(5, 2)", "style layers by styles"]),
+        (Weights(mix_layers=np.float32([[0, 0]] + [[1, 1]] * 4)), ["without a style"]),
+        (Weights(mix=np.float32([0, 1]), mix_layers=FINE), ["without a style"]),
+        (Weights(mix_layers=-FINE), ["mix_layers weight", "zero or larger"]),
+    ],
+)
+def test_wrong_shares_are_refused(weights, words):
+    with pytest.raises(InputError) as caught:
+        jaxstyle.transfer(CONTENT, STYLES, network=NET, objective=OBJECTIVE, weights=weights)
+    assert all(word in str(caught.value) for word in words), caught.value
+
+
+# ------------------------------------------------------------------------------------------------ the command line
+
+
+def pixels(path):
+    return np.asarray(Image.open(path), np.float32) / 255
+
+
+@pytest.fixture
+def third(folder: Path) -> Path:
+    return on_disk(folder / "t.png", 3)
+
+
+def test_transfer_with_styles_at_layers(call, third):
+    said = call("transfer", "c.png", "s.png", "t.png", "-o", "a.png", "--mix-layers", "1,0/0,1", *QUICK)
+    assert said.code == 0, said
+    assert read_record("a.png")["settings"]["mix_layers"] == [[1, 0], [0, 1]]
+    result = jaxstyle.transfer(
+        load_image("c.png", 48),
+        [load_image(name, 48) for name in ("s.png", "t.png")],
+        network=jaxstyle.load_network("compact"),
+        weights=Weights(mix_layers=np.float32([[1, 0], [0, 1]])),
+        objective=jaxstyle.Objective(("relu2_1",), ("relu1_1", "relu2_1")),
+        min_size=48,
+        steps=3,
+    )
+    np.testing.assert_allclose(pixels("a.png"), result.image, atol=0.51 / 255)
+    again = call("transfer", "--from", "a.png", "-o", "b.png", "--init", "content", *PLAIN)
+    assert again.code == 0, again
+    np.testing.assert_array_equal(pixels("a.png"), pixels("b.png"))
+
+
+def test_styles_at_layers_are_an_axis_of_a_sweep(call, third):
+    tables = ("1,0/0,1", "0,1/1,0", "1,0.5/1,0.5")
+    said = call("sweep", "c.png", "s.png", "t.png", "-o", "d", "--mix-layers", *tables, *SWEPT)
+    assert said.code == 0, said
+    for i, table in enumerate(tables):
+        assert call("transfer", "c.png", "s.png", "t.png", "-o", "a.png", "--mix-layers", table, *QUICK).code == 0
+        np.testing.assert_allclose(pixels("a.png"), pixels(f"d/cell_{i}.png"), atol=2 / 255)
+    cells = json.loads(Path("d/sweep.json").read_text())["cells"]
+    assert "--mix-layers 1,0.5/1,0.5" in cells[2]["command"]
+
+
+@pytest.mark.parametrize("scale, side", [("0.5", 24), ("1", 48), ("1.5", 72)])
+def test_the_size_of_styles(scale, side, call, folder: Path):
+    assert call("transfer", "c.png", "s.png", "-o", "a.png", "--style-scale", scale, *QUICK).code == 0
+    result = jaxstyle.transfer(
+        load_image("c.png", 48),
+        load_image("s.png", side),
+        network=jaxstyle.load_network("compact"),
+        objective=jaxstyle.Objective(("relu2_1",), ("relu1_1", "relu2_1")),
+        min_size=48,
+        steps=3,
+    )
+    np.testing.assert_allclose(pixels("a.png"), result.image, atol=0.51 / 255)
+    again = call("transfer", "--from", "a.png", "-o", "b.png", "--init", "content", *PLAIN)
+    assert again.code == 0 and read_record("b.png")["settings"]["style_scale"] == float(scale)
+    np.testing.assert_array_equal(pixels("a.png"), pixels("b.png"))
+
+
+def test_the_size_of_styles_is_an_axis_of_a_sweep(call, folder: Path):
+    said = call("sweep", "c.png", "s.png", "-o", "d", "--style-scale", "0.5", "1.5", *SWEPT)
+    assert said.code == 0, said
+    for i, scale in enumerate(("0.5", "1.5")):
+        assert call("transfer", "c.png", "s.png", "-o", "a.png", "--style-scale", scale, *QUICK).code == 0
+        np.testing.assert_allclose(pixels("a.png"), pixels(f"d/cell_{i}.png"), atol=2 / 255)
+
+
+REFUSED = {
+    "lists": (["--mix-layers", "1,0"], ["--mix-layers has 1 list", "one for each STYLE", "are 2"]),
+    "numbers": (["--mix-layers", "1,0,1/1,0,1"], ["--mix-layers has 3 numbers", "style layer", "are 2"]),
+    "lengths": (["--mix-layers", "1,0/1"], ["--mix-layers", "several lengths"]),
+    "no style": (["--mix-layers", "1,0/1,0"], ["mix_layers", "without a style"]),
+    "small": (["--style-scale", "0.1"], ["--style-scale 0.1", "5 pixels", "16 to 16384"]),
+    "narrow": (["--style-scale", "0.4"], ["s.png", "19 x 14", "16"]),
+    "zero": (["--style-scale", "0"], ["--style-scale", "above 0"]),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_mixed_or_sized_is_refused(name, call, third):
+    options, words = REFUSED[name]
+    before = listing(Path())
+    refused(call("transfer", "c.png", "s.png", "t.png", "-o", "a.png", *options, *QUICK), 2, *words)
+    assert listing(Path()) == before
