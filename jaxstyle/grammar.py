@@ -128,6 +128,7 @@ def _add_transfer(parser: argparse.ArgumentParser) -> None:
     )
     _add_program(parser.add_argument_group("network and size"))
     _add_terms(parser.add_argument_group("what is minimised"))
+    _add_masks(parser.add_argument_group("regions"))
     _add_solver(parser.add_argument_group("how"))
 
 
@@ -147,6 +148,7 @@ def _add_sweep(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--yes", action="store_true", help=f"run more than {defaults.MOST_CELLS} combinations")
     _add_program(Several(parser.add_argument_group("network and size")))
     _add_terms(Several(parser.add_argument_group("what is minimised")))
+    _add_masks(parser.add_argument_group("regions"))
     _add_solver(Several(parser.add_argument_group("how")))
     parser.set_defaults(size=[defaults.SWEEP_SIZE], axes=[])
 
@@ -159,6 +161,7 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
         "coarse to fine, with the same relative weights."
     )
     _add_pair(parser)
+    parser.set_defaults(masks=None, style_masks=None)
     parser.add_argument(
         "--networks",
         nargs="+",
@@ -384,6 +387,21 @@ def _add_terms(group: Any, *, mix: bool = True) -> None:
     )
     if mix:
         group.add_argument("--mix", nargs="+", type=number, metavar="X", help="one for each STYLE (default: equal)")
+
+
+def _add_masks(group: Any) -> None:
+    group.add_argument(
+        "--masks",
+        nargs="+",
+        metavar="FILE",
+        help="one for each STYLE: white where it goes, black where not, grey between; elsewhere CONTENT stays",
+    )
+    group.add_argument(
+        "--style-masks",
+        nargs="+",
+        metavar="FILE",
+        help="one for each STYLE: white where it is taken from; the word all takes it whole (default: all)",
+    )
 
 
 def _add_solver(group: Any) -> None:
