@@ -132,6 +132,40 @@ def check_transfer(
         check_image(init, "the starting image", lanes=lanes)
 
 
+def check_masks(masks: Any, style_masks: Any, content: Any, styles: Sequence[Any]) -> None:
+    """One mask for each style, of the content's size; parts of styles of theirs; in [0, 1], and none of them blank."""
+    if masks is not None:
+        shape, wanted = tuple(np.shape(masks)), (len(styles), *np.shape(content)[-3:-1])
+        if shape != wanted:
+            raise InputError(f"masks have shape {shape}; one for each style, of the content's size, is {wanted}")
+        for i in range(len(styles)):
+            _check_mask(masks[i], f"mask {i + 1}")
+    if style_masks is None:
+        return
+    if len(style_masks) != len(styles):
+        raise InputError(f"{len(style_masks)} style masks were given for {len(styles)} styles; one for each, or None")
+    for i, (mask, style) in enumerate(zip(style_masks, styles, strict=True), 1):
+        if mask is None:
+            continue
+        shape, wanted = tuple(np.shape(mask)), tuple(np.shape(style)[-3:-1])
+        if shape != wanted:
+            raise InputError(f"style mask {i} has shape {shape}; that of the style is {wanted}")
+        _check_mask(mask, f"style mask {i}")
+
+
+def _check_mask(mask: Any, name: str) -> None:
+    if isinstance(mask, jax.core.Tracer):
+        return
+    values = np.asarray(mask)
+    if not np.issubdtype(values.dtype, np.floating):
+        raise InputError(f"{name} holds {values.dtype}; a mask is float32 in [0, 1]")
+    low, high = float(values.min()), float(values.max())
+    if not (low >= 0 and high <= 1):  # so written, NaN is refused too
+        raise InputError(f"{name} has values from {low:g} to {high:g}; a mask is in [0, 1]")
+    if high == 0:
+        raise InputError(f"{name} is blank, 0 everywhere; it must be larger somewhere")
+
+
 def check_axes(axes: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
     """The shape that these leading axes, by what has them, broadcast to as NumPy does."""
     try:

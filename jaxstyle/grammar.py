@@ -129,6 +129,7 @@ def _add_transfer(parser: argparse.ArgumentParser) -> None:
     _add_program(parser.add_argument_group("network and size"))
     _add_terms(parser.add_argument_group("what is minimised"))
     _add_control(parser.add_argument_group("colour"))
+    _add_masks(parser.add_argument_group("regions"))
     _add_solver(parser.add_argument_group("how"))
 
 
@@ -149,6 +150,7 @@ def _add_sweep(parser: argparse.ArgumentParser) -> None:
     _add_program(Several(parser.add_argument_group("network and size")))
     _add_terms(Several(parser.add_argument_group("what is minimised")))
     _add_control(Several(parser.add_argument_group("colour")))
+    _add_masks(parser.add_argument_group("regions"))
     _add_solver(Several(parser.add_argument_group("how")))
     parser.set_defaults(size=[defaults.SWEEP_SIZE], axes=[])
 
@@ -161,6 +163,7 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
         "coarse to fine, with the same relative weights."
     )
     _add_pair(parser)
+    parser.set_defaults(masks=None, style_masks=None)
     parser.add_argument(
         "--networks",
         nargs="+",
@@ -419,6 +422,21 @@ def _add_control(group: Any) -> None:
         f"{defaults.CONTENT_COLORING}. luminance: paints in grey, and colours the result by the content, in YIQ. lab: "
         "paints in colour, and takes only the lightness of the result, in CIELAB. match: gives the styles the mean "
         "and the covariance of the content's colours first",
+    )
+
+
+def _add_masks(group: Any) -> None:
+    group.add_argument(
+        "--masks",
+        nargs="+",
+        metavar="FILE",
+        help="one for each STYLE: white where it goes, black where not, grey between; elsewhere CONTENT stays",
+    )
+    group.add_argument(
+        "--style-masks",
+        nargs="+",
+        metavar="FILE",
+        help="one for each STYLE: white where it is taken from; the word all takes it whole (default: all)",
     )
 
 

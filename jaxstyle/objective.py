@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 from jaxstyle import defaults, losses
 from jaxstyle.errors import InputError, nearest
 from jaxstyle.networks import Network
+from jaxstyle.regions import Masks, Regions, StyleMask, area_resize, blended, make_regions
 from jaxstyle.types import FeatureMaps, Features, Image, Picture, Scalar
 
 Number: TypeAlias = float | int | np.floating | np.ndarray | Array
@@ -59,10 +60,17 @@ class LossTerms(NamedTuple):
 
 
 class Targets(NamedTuple):
-    """What the image is held against: features of the content by layer, and statistics of the style by layer."""
+    """What the image is held against.
+
+    Attributes:
+      content: features of the content, by layer.
+      style: statistics of the style, by layer; with regions a tuple of them, one for each.
+      regions: where each style goes; None for all of them, mixed, everywhere.
+    """
 
     content: Mapping[str, Features]
     style: Mapping[str, Statistic]
+    regions: Regions | None = None
 
 
 class Formula(NamedTuple):
@@ -138,8 +146,10 @@ def content_targets(network: Network, content: Image, objective: Objective) -> F
     return network.features(content, objective.content_layers)
 
 
-def style_statistics(network: Network, style: Picture, objective: Objective) -> dict[str, Statistic]:
-    """Statistics of one style picture at the style layers.
+def style_statistics(
+    network: Network, style: Picture, objective: Objective, *, mask: StyleMask | None = None
+) -> dict[str, Statistic]:
+    """Statistics of one style picture at the style layers; with a mask (h, w) in [0, 1], of the part where it is 1.
 
     With a network that takes the image for periodic they are those of the style continued by its mirror image: a
     picture of which copies do not match at their borders would have the image look like these borders too.
@@ -147,7 +157,10 @@ def style_statistics(network: Network, style: Picture, objective: Objective) -> 
     if network.module.padding == "periodic":
         network = network.with_options(padding="reflect")
     features = network.features(jnp.asarray(style), objective.style_layers)
-    return {layer: objective.formula.statistic(x) for layer, x in features.items()}
+    if mask is None:
+        return {layer: objective.formula.statistic(x) for layer, x in features.items()}
+    sized = {layer: area_resize(mask, *x.shape[:2]) for layer, x in features.items()}
+    return {layer: objective.formula.statistic(x, mask=sized[layer]) for layer, x in features.items()}
 
 
 def mix_statistics(
@@ -173,11 +186,35 @@ def make_targets(
     objective: Objective | None = None,
     mix: Vector | None = None,
     mix_layers: Table | None = None,
+    masks: Masks | None = None,
+    style_masks: Sequence[StyleMask | None] | None = None,
 ) -> Targets:
-    """Targets of a content picture (h, w, 3) and one or more style pictures of any sizes, all in [0, 1]."""
+    """Targets of a content picture (h, w, 3) and one or more style pictures of any sizes, all in [0, 1].
+
+    With `masks` (k, h, w) in [0, 1] each of the k styles goes where its mask says, and what none covers stays the
+    content: guided Gram matrices (Gatys et al. 2016, https://arxiv.org/abs/1611.07865, section 4), and the like for
+    other losses. `style_masks`, (h, w) of each style or None, say which part of a style is taken.
+    """
     objective = objective or default_objective(network)
-    statistics = [style_statistics(network, style, objective) for style in styles]
-    return Targets(content_targets(network, content, objective), mix_statistics(statistics, objective, mix, mix_layers))
+    taken = zip(styles, style_masks or [None] * len(styles), strict=True)
+    statistics = [style_statistics(network, style, objective, mask=mask) for style, mask in taken]
+    kept = content_targets(network, content, objective)
+    if masks is None:
+        return Targets(kept, mix_statistics(statistics, objective, mix, mix_layers))
+    check_mixes(mix_layers)
+    regions = make_regions(network, masks, content, objective.style_layers, mix=mix)
+    return Targets(kept, by_region(statistics), regions)
+
+
+def check_mixes(mix_layers: Table | None) -> None:
+    """Raises `InputError` if styles that have regions are to be mixed layer by layer too."""
+    if mix_layers is not None:
+        raise InputError("styles with masks cannot be mixed layer by layer too; give either masks or mix_layers")
+
+
+def by_region(statistics: Sequence[dict[str, Statistic]]) -> dict[str, tuple[Statistic, ...]]:
+    """The statistics of several styles, by layer."""
+    return {layer: tuple(x[layer] for x in statistics) for layer in statistics[0]}
 
 
 def _combine(values: Sequence[Scalar], weights: Vector | None, mean: bool) -> Scalar:
@@ -187,13 +224,24 @@ def _combine(values: Sequence[Scalar], weights: Vector | None, mean: bool) -> Sc
     return total / jnp.sum(weights) if mean else total
 
 
+def _style_loss(features: Features, layer: str, targets: Targets, formula: Formula) -> Scalar:
+    """A layer's style loss; with regions, those of all of them by their shares."""
+    if targets.regions is None:
+        return formula.style(features, targets.style[layer])
+    masks, shares = targets.regions.masks[layer], targets.regions.shares
+    each = [formula.style(features, target, mask=masks[i]) for i, target in enumerate(targets.style[layer])]
+    return jnp.sum(shares * jnp.stack(each))
+
+
 def loss_terms(
     image: Image, network: Network, targets: Targets, weights: Weights, *, objective: Objective | None = None
 ) -> LossTerms:
     """The terms of the loss of an image, and their weighted sum; pure, for `jax.grad` of `.total`.
 
     content_weight * content + style_weight * style + tv_weight * variation, each of content and style averaged (or,
-    in some presets, summed) over its layers.
+    in some presets, summed) over its layers. With regions, the style term of a layer is the sum over them, each by its
+    share of the picture's area and relative mixing weight; and the terms are those of the image laid over the content
+    where regions cover it, so that it moves nowhere else.
 
     Args:
       image: (h, w, 3) in [0, 1], of the size of the content.
@@ -204,9 +252,10 @@ def loss_terms(
     """
     objective = objective or default_objective(network)
     formula = objective.formula
+    image = blended(targets.regions, image)
     features = network.features(image, objective.layers)
     content = [formula.content(features[layer], targets.content[layer]) for layer in objective.content_layers]
-    style = [formula.style(features[layer], targets.style[layer]) for layer in objective.style_layers]
+    style = [_style_loss(features[layer], layer, targets, formula) for layer in objective.style_layers]
     content_term = _combine(content, None, formula.mean) if content else jnp.zeros(())
     style_term = _combine(style, weights.layers, formula.mean) if style else jnp.zeros(())
     variation_term = formula.variation(image)

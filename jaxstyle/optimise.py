@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array
 
 from jaxstyle import defaults
-from jaxstyle.checks import check_transfer, check_whole
+from jaxstyle.checks import check_masks, check_transfer, check_whole
 from jaxstyle.compiling import is_traced, rehearsal
 from jaxstyle.forecast import check_memory, free_memory
 from jaxstyle.networks import Network
@@ -32,11 +32,13 @@ from jaxstyle.programs import (
     evaluate,
     first_run,
     make_runner,
+    mask_inputs,
     one_step,
     prepare,
     program_of,
     rate_of,
 )
+from jaxstyle.regions import Masks, StyleMask, blended
 from jaxstyle.solvers import Adam, Info, Solver
 from jaxstyle.starts import Start, scale_sizes
 from jaxstyle.types import Image, Key, Picture
@@ -171,22 +173,32 @@ def paint(
             problem = Problem(network, targets, inputs.weights.of_terms)
             runner = make_runner(problem, image, inputs.rate, program)
 
+            shown = functools.partial(blended, targets.regions)
+
             def report(
-                run: Run, new: list[Info], number: int = number, before: tuple[Info, ...] = tuple(infos)
+                run: Run,
+                new: list[Info],
+                number: int = number,
+                before: tuple[Info, ...] = tuple(infos),
+                shown: Callable[[Array], Array] = shown,
             ) -> None:
                 if on_progress:
                     done = sum(len(info.evaluations) for info in new)
-                    image = _current(run, program.decay)
+                    image = shown(_current(run, program.decay))
                     so_far = _per_step([*before, *new])
                     on_progress(Progress(done, steps, number, len(plans), image, so_far.terms, so_far.evaluations))
 
-            run, new = _optimise(runner, steps, chunk, report)
+            try:
+                run, new = _optimise(runner, steps, chunk, report)
+            except DivergedError as error:
+                error.image = shown(error.image)
+                raise
             infos += new
             image = _current(run, program.decay)
     all_infos = _per_step(infos)
     evaluations = all_infos.evaluations.sum(-1)
     final = jax.device_get(runner.terms(image))
-    return Result(image, all_infos.terms, final, int(evaluations) if lanes is None else evaluations)
+    return Result(shown(image), all_infos.terms, final, int(evaluations) if lanes is None else evaluations)
 
 
 def _traced(network: Network, inputs: Inputs, program: Program, plans: Sequence[Scale], steps: int) -> Result:
@@ -202,7 +214,8 @@ def _traced(network: Network, inputs: Inputs, program: Program, plans: Sequence[
         image = _current(run, program.decay)
     all_infos = jax.tree.map(lambda *xs: jnp.concatenate(xs), *infos)
     losses = jax.tree.map(lambda x: jnp.moveaxis(x, 0, -1), all_infos.terms)
-    return Result(image, losses, evaluate(problem, image, program)[0][1], all_infos.evaluations.sum(0))
+    final = evaluate(problem, image, program)[0][1]
+    return Result(blended(targets.regions, image), losses, final, all_infos.evaluations.sum(0))
 
 
 def transfer(
@@ -218,6 +231,8 @@ def transfer(
     min_size: int | None = None,
     average: float = 0.0,
     key: Key | None = None,
+    masks: Masks | None = None,
+    style_masks: Sequence[StyleMask | None] | None = None,
     report_every: int | None = None,
     memory: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
@@ -242,6 +257,12 @@ def transfer(
       min_size: long side in pixels of the coarsest scale; None for 128. Equal to the content's: a single scale.
       average: decay of a running mean of the images, in [0, 1), which is then the result; 0 for the last image.
       key: `jax.random` key for the start from noise; None for a fixed one.
+      masks: (k, h, w) in [0, 1], of the content's size: where each of the k styles goes (Gatys et al. 2016,
+        https://arxiv.org/abs/1611.07865). Where they sum to less than 1, so much of the content shows, and where all
+        are 0 it stays as it is. Weights mean what they do without masks, however small a region is. None: all styles
+        everywhere, mixed.
+      style_masks: for each style a mask (h, w) of its size, the part of it that is taken, or None for all; None for
+        all of all.
       report_every: steps between two looks at the result; None for 10 on CPU, 25 elsewhere, where so many are
         compiled as one program.
       memory: bytes that may be used; None for what the device has free, where it says so.
@@ -256,6 +277,7 @@ def transfer(
     styles = [styles] if single else list(styles)  # type: ignore[list-item]
     check_transfer(content, styles, network, weights, objective, steps, init, min_size, average)
     check_whole(1 if report_every is None else report_every, "report_every", 1)
+    check_masks(masks, style_masks, content, styles)
     inputs = Inputs(
         content=jnp.asarray(content, jnp.float32),
         styles=tuple(jnp.asarray(style, jnp.float32) for style in styles),
@@ -263,6 +285,7 @@ def transfer(
         start=None if isinstance(init, str) else jnp.asarray(init, jnp.float32),
         key=jax.random.key(0) if key is None else key,
         rate=rate_of(solver),
+        **mask_inputs(masks, style_masks),
     )
     program, named = program_of(objective, solver, average), init if isinstance(init, str) else None
     sizes = scale_sizes(*inputs.content.shape[:2], min_size=min_size, smallest=network.module.smallest)

@@ -25,11 +25,14 @@ from jaxstyle.objective import (
     Objective,
     Targets,
     Weights,
+    by_region,
+    check_mixes,
     content_targets,
     loss_terms,
     mix_statistics,
     style_statistics,
 )
+from jaxstyle.regions import Regions, make_regions, style_shares
 from jaxstyle.solvers import Adam, Info, Solver, ValueAndGrad
 from jaxstyle.starts import resize, starting_image
 from jaxstyle.types import Image, Key, Picture, Scalar
@@ -50,6 +53,18 @@ class Inputs(NamedTuple):
     start: Any
     key: Any
     rate: Any
+    masks: Any = None
+    style_masks: Any = None
+
+
+def mask_inputs(masks: Any, style_masks: Any) -> dict[str, Any]:
+    """The masks as arrays; parts of styles that are all None are none."""
+    parts = [None if x is None else jnp.asarray(x, jnp.float32) for x in style_masks or ()]
+    some = any(x is not None for x in parts)
+    return {
+        "masks": None if masks is None else jnp.asarray(masks, jnp.float32),
+        "style_masks": tuple(parts) if some else None,
+    }
 
 
 SHARED = Inputs(None, None, Weights(None, None, None), None, None, None)  # type: ignore[arg-type]
@@ -111,10 +126,11 @@ def mapped(function: Callable[..., Any], *axes: Any) -> Callable[..., Any]:
     return jax.vmap(function, in_axes=axes) if jax.tree.leaves(axes) else function
 
 
-def _problem_axes(axes: Inputs) -> Problem:
+def _problem_axes(axes: Inputs, problem: Problem) -> Problem:
     """The axes of a problem made from such inputs."""
     style = 0 if jax.tree.leaves((axes.styles, axes.weights.mix, axes.weights.mix_layers)) else None
-    return Problem(None, Targets(axes.content, style), axes.weights.of_terms)  # type: ignore[arg-type]
+    regions = None if problem.targets.regions is None else Regions(None, axes.weights.mix, None, axes.content)  # type: ignore[arg-type]
+    return Problem(None, Targets(axes.content, style, regions), axes.weights.of_terms)  # type: ignore[arg-type]
 
 
 def _value_and_grad(problem: Problem, objective: Objective) -> ValueAndGrad:
@@ -146,7 +162,7 @@ def one_step(problem: Problem, run: Run, program: Program) -> tuple[Run, Info]:
     if program.axes is None:
         return _advance(_value_and_grad(problem, program.objective), run, program)
     advance = functools.partial(_advance_or_stay, program=program)
-    run, info = jax.vmap(advance, in_axes=(_problem_axes(program.axes), 0))(problem, run)
+    run, info = jax.vmap(advance, in_axes=(_problem_axes(program.axes, problem), 0))(problem, run)
     return program.spread(run), info
 
 
@@ -156,7 +172,7 @@ def evaluate(problem: Problem, image: Array, program: Program) -> Any:
     def one(problem: Problem, image: Image) -> Any:
         return _value_and_grad(problem, program.objective)(image)
 
-    lanes = () if program.axes is None else (_problem_axes(program.axes), 0)
+    lanes = () if program.axes is None else (_problem_axes(program.axes, problem), 0)
     return mapped(one, *lanes)(problem, image)
 
 
@@ -168,7 +184,7 @@ def first_run(problem: Problem, image: Array, rate: Number | None, program: Prog
         state = solver.init(_value_and_grad(problem, program.objective), image)
         return Run(image, state, jnp.zeros_like(image), jnp.zeros((), jnp.int32))
 
-    lanes = () if program.axes is None else (_problem_axes(program.axes), 0, program.axes.rate)
+    lanes = () if program.axes is None else (_problem_axes(program.axes, problem), 0, program.axes.rate)
     return program.spread(mapped(first, *lanes)(problem, image, rate))
 
 
@@ -220,10 +236,21 @@ def prepare(
     content = mapped(lambda x: _sized(x, scale.size), axes.content)(inputs.content)
     styles = mapped(lambda xs: [_scaled(x, ratio, network.module.smallest) for x in xs], axes.styles)(inputs.styles)
     kept = mapped(lambda x: content_targets(network, x, objective), axes.content)(content)
-    statistics = mapped(lambda xs: [style_statistics(network, x, objective) for x in xs], axes.styles)(styles)
+    parts = inputs.style_masks or (None,) * len(styles)
+
+    def described(xs: Sequence[Image]) -> list[dict[str, Any]]:
+        return [style_statistics(network, x, objective, mask=mask) for x, mask in zip(xs, parts, strict=True)]
+
+    def combine(found: list[dict[str, Any]], mix: Any, mix_layers: Any) -> Any:
+        if inputs.masks is None:
+            return mix_statistics(found, objective, mix, mix_layers)
+        check_mixes(mix_layers)
+        return by_region(found)
+
+    statistics = mapped(described, axes.styles)(styles)
     mixes = (axes.weights.mix, axes.weights.mix_layers)
-    mix = mapped(lambda xs, *mixes: mix_statistics(xs, objective, *mixes), axes.styles, *mixes)
-    wanted = mix(statistics, inputs.weights.mix, inputs.weights.mix_layers)
+    wanted = mapped(combine, axes.styles, *mixes)(statistics, inputs.weights.mix, inputs.weights.mix_layers)
+    regions = None if inputs.masks is None else _regions(network, inputs, content, axes, program, scale)
     if before is None:
 
         def begin(key: Key, start: Picture | None, content: Picture, styles: Sequence[Picture]) -> Image:
@@ -235,7 +262,15 @@ def prepare(
             image = jnp.broadcast_to(image[None], (scale.lanes, *image.shape))
     else:
         image = mapped(lambda x: _sized(x, scale.size), *(() if scale.lanes is None else (0,)))(before)
-    return Targets(kept, wanted), program.spread(image)
+    return Targets(kept, wanted, regions), program.spread(image)
+
+
+def _regions(network: Network, inputs: Inputs, content: Array, axes: Inputs, program: Program, scale: Scale) -> Regions:
+    """The regions of a scale: masks are shared, the content and mixing weights may have lanes."""
+    shared = jnp.zeros((*scale.size, 3), content.dtype)
+    regions = make_regions(network, inputs.masks, shared, program.objective.style_layers)
+    shares = mapped(style_shares, None, axes.weights.mix)(inputs.masks, inputs.weights.mix)
+    return regions._replace(shares=shares, content=content)
 
 
 def _sized(image: Picture, size: tuple[int, int]) -> Image:

@@ -16,13 +16,14 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxstyle import defaults
-from jaxstyle.checks import check_axes, check_transfer, check_whole
+from jaxstyle.checks import check_axes, check_masks, check_transfer, check_whole
 from jaxstyle.compiling import is_traced
 from jaxstyle.forecast import bytes_at, bytes_needed, free_memory, too_large
 from jaxstyle.networks import Network
 from jaxstyle.objective import Objective, Weights, default_objective
 from jaxstyle.optimise import DivergedError, Progress, Result, paint
-from jaxstyle.programs import Inputs, Program, Scale, chunk_length, program_of, rate_of, runs_on_cpu
+from jaxstyle.programs import Inputs, Program, Scale, chunk_length, mask_inputs, program_of, rate_of, runs_on_cpu
+from jaxstyle.regions import Masks, StyleMask
 from jaxstyle.solvers import Adam, Solver
 from jaxstyle.starts import Start, resize, scale_sizes
 from jaxstyle.types import Key, Pictures
@@ -53,6 +54,8 @@ def sweep(
     min_size: int | None = None,
     average: float = 0.0,
     key: Key | None = None,
+    masks: Masks | None = None,
+    style_masks: Sequence[StyleMask | None] | None = None,
     lanes: int | None = None,
     report_every: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
@@ -82,6 +85,8 @@ def sweep(
       min_size: see `transfer`.
       average: see `transfer`.
       key: keys (...), for starts from noise.
+      masks: (k, h, w), shared by all lanes; see `transfer`.
+      style_masks: (h, w) of each style, or None; shared by all lanes.
       lanes: how many run side by side; None for as many as fit.
       report_every: see `transfer`.
       on_progress: called after each chunk of steps with a `Progress` whose arrays have the batch's lanes in front.
@@ -104,6 +109,8 @@ def sweep(
         min_size=min_size,
         average=average,
         key=key,
+        masks=masks,
+        style_masks=style_masks,
         report_every=report_every,
     )
     if is_traced(network, plan.inputs):
@@ -148,6 +155,8 @@ class Plan:
         min_size: int | None,
         average: float,
         key: Key | None,
+        masks: Masks | None = None,
+        style_masks: Sequence[StyleMask | None] | None = None,
         report_every: int | None = None,
     ) -> "Plan":
         """Checks the arguments of `sweep`, and gives what varies one axis in front."""
@@ -155,6 +164,7 @@ class Plan:
         pictures = (styles,) if isinstance(styles, np.ndarray | jax.Array) else tuple(styles)
         check_transfer(content, pictures, network, weights, objective, steps, init, min_size, average, lanes=True)
         check_whole(1 if report_every is None else report_every, "report_every", 1)
+        check_masks(masks, style_masks, content, pictures)
         inputs = Inputs(
             content=jnp.asarray(content, jnp.float32),
             styles=tuple(jnp.asarray(style, jnp.float32) for style in pictures),
@@ -162,6 +172,7 @@ class Plan:
             start=None if isinstance(init, str) else jnp.asarray(init, jnp.float32),
             key=_typed(jax.random.key(0) if key is None else key),
             rate=rate_of(solver),
+            **mask_inputs(masks, style_masks),
         )
         shape = check_axes(_leading_axes(inputs))
         inputs, axes = _with_one_axis(inputs, shape)
@@ -321,7 +332,8 @@ def _split(devices: tuple[jax.Device, ...]) -> NamedSharding:
 
 
 # How many axes each input has of its own; what stands before them are lanes.
-OWN_AXES = Inputs(content=3, styles=3, weights=Weights(0, 0, 0, 1, 1, 2), start=3, key=0, rate=0)  # type: ignore[arg-type]
+OWN_WEIGHTS: Any = Weights(0, 0, 0, 1, 1, 2)  # type: ignore[arg-type]
+OWN_AXES = Inputs(content=3, styles=3, weights=OWN_WEIGHTS, start=3, key=0, rate=0, masks=3, style_masks=2)
 NAMES = Inputs(
     content="the content",
     styles="a style",
@@ -329,6 +341,8 @@ NAMES = Inputs(
     start="the start",
     key="the keys",
     rate="the rates",
+    masks="the masks",
+    style_masks="a style mask",
 )
 
 

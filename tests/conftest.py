@@ -12,6 +12,7 @@ MODULES = (
     "tpu",
     "losses",
     "networks",
+    "regions",
     "objective",
     "presets",
     "compiling",

@@ -19,6 +19,7 @@ PURE = (
     "tpu",
     "networks",
     "losses",
+    "regions",
     "objective",
     "solvers",
     "presets",

@@ -20,7 +20,7 @@ from jaxstyle.allocator import available_memory
 from jaxstyle.commands.coloring import finished, prepared_content, prepared_style
 from jaxstyle.commands.grid import Setting
 from jaxstyle.commands.inputs import Inputs
-from jaxstyle.commands.records import made_from, save_result
+from jaxstyle.commands.records import made_from, mask_arrays, mask_words, save_result
 from jaxstyle.commands.session import CommandError, SweepBar, plain_line
 from jaxstyle.commands.settings import Settings, words
 from jaxstyle.errors import InputError
@@ -104,6 +104,7 @@ class Group:
             min_size=s.min_size,
             average=s.average,
             key=jnp.stack([jax.random.key(x.seed) for x in settings]),
+            **mask_arrays(first.inputs),
         )
         available = available_memory() if runs_on_cpu(network) else None  # accelerators know their own
         self.lanes = lanes or self.plan.lanes_at_once(available=available)
@@ -233,7 +234,7 @@ class Job:
         """What makes the cell alone, at full size."""
         settings = {name: value for name, value in vars(task.settings).items() if name not in ("size", "min_size")}
         content, styles = task.inputs.content.path, [style.path for style in task.inputs.styles]
-        options = [word for option in words(settings) for word in option]
+        options = [word for option in [*words(settings), *mask_words(task.origin)] for word in option]
         return shlex.join(["jaxstyle", "transfer", content, *styles, "-o", task.inputs.out.name, *options])
 
     def _sweep(self) -> Sweep:

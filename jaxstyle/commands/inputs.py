@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jaxstyle import defaults
+from jaxstyle.commands.masks import WHOLE, MaskFile, check_mask_counts, read_mask
 from jaxstyle.errors import InputError, nearest
 from jaxstyle.images import MAX_SIDE, MIN_SIDE, Picture, check_writable, load_picture
 from jaxstyle.presets import PRESETS
@@ -23,6 +24,8 @@ class Inputs:
     start: Picture | None  # None for one of the named starts
     out: Path
     size: int
+    masks: Sequence[MaskFile] | None = None
+    style_masks: Sequence[MaskFile | None] | None = None
 
 
 def read_inputs(options: argparse.Namespace) -> Inputs:
@@ -47,7 +50,13 @@ def read_pictures(
         content = read(options.content, size)
     styles = [read(path, _style_size(options.style_scale, size)) for path in options.styles]
     init = options.init or PRESETS[options.preset].init
-    return Inputs(content, styles, starting_picture(init, size, read=read), out, size)
+    start = starting_picture(init, size, read=read)
+    masks = options.masks and [read_mask(path, content, read=read) for path in options.masks]
+    parts = options.style_masks and [
+        None if path == WHOLE else read_mask(path, style, read=read)
+        for path, style in zip(options.style_masks, styles, strict=True)
+    ]
+    return Inputs(content, styles, start, out, size, masks, parts)
 
 
 def _style_size(scale: float | None, size: int) -> int:
@@ -77,6 +86,7 @@ def check_options(options: argparse.Namespace) -> None:
     if lists != len(options.styles):
         there = f"there {'is' if len(options.styles) == 1 else 'are'} {len(options.styles)}"
         raise InputError(f"--mix-layers has {lists} lists of numbers; it needs one for each STYLE, and {there}")
+    check_mask_counts(options)
     optimizer = options.optimizer or PRESETS[options.preset].optimizer
     if options.rate is not None and optimizer != "adam":
         raise InputError(f"--rate is Adam's; {optimizer} finds the length of its steps itself")
@@ -118,7 +128,7 @@ def _check_keeps_inputs(out: Path, options: argparse.Namespace) -> None:
 
 
 def _files(options: argparse.Namespace) -> Iterator[str]:
-    yield from (options.content, *options.styles)
+    yield from (options.content, *options.styles, *(options.masks or ()), *(options.style_masks or ()))
     if options.init and options.init not in defaults.STARTS:
         yield options.init
     if options.weights:

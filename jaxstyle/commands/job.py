@@ -17,7 +17,7 @@ import numpy as np
 from jaxstyle.allocator import available_memory, release_freed_memory
 from jaxstyle.commands.coloring import finished, prepared_content, prepared_style
 from jaxstyle.commands.inputs import Inputs
-from jaxstyle.commands.records import origin, save_result
+from jaxstyle.commands.records import mask_arrays, origin, save_result
 from jaxstyle.commands.session import CommandError, StepsBar, plain_line
 from jaxstyle.commands.settings import Settings
 from jaxstyle.errors import InputError
@@ -83,6 +83,7 @@ class Job:
             min_size=s.min_size,
             average=s.average,
             key=jax.random.key(s.seed),
+            **mask_arrays(self.inputs),
             memory=available_memory() if runs_on_cpu(self.network) else None,  # accelerators know their own
             report_every=self.save_every and chunk(self.save_every, s.steps),
             on_progress=self._watcher(bar),

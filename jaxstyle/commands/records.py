@@ -11,11 +11,14 @@ import numpy as np
 
 from jaxstyle import __version__
 from jaxstyle.commands.inputs import Inputs
+from jaxstyle.commands.masks import WHOLE, MaskFile
 from jaxstyle.commands.session import CommandError, plain_line
 from jaxstyle.commands.settings import Settings
 from jaxstyle.errors import InputError
 from jaxstyle.images import Picture, plain_values, resize, save_image
 from jaxstyle.weights import show
+
+MASKS = ("masks", "style_masks")
 
 
 def origin(inputs: Inputs, settings: Settings, *, held: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -24,6 +27,7 @@ def origin(inputs: Inputs, settings: Settings, *, held: Mapping[str, Any] | None
         "content": file_record(inputs.content),
         "styles": [file_record(style) for style in inputs.styles],
         "init": inputs.start and file_record(inputs.start),
+        **mask_records(inputs),
         "settings": dict(vars(settings)),
         **made_with(settings.weights or settings.network, held=held),
     }
@@ -41,7 +45,31 @@ def made_with(weights: str, *, held: Mapping[str, Any] | None = None) -> dict[st
     }
 
 
-def file_record(picture: Picture) -> dict[str, str]:
+def mask_records(inputs: Inputs) -> dict[str, Any]:
+    """The masks, where there are any."""
+    found = {name: getattr(inputs, name) for name in MASKS}
+    return {name: [mask and file_record(mask) for mask in masks] for name, masks in found.items() if masks}
+
+
+def mask_arrays(inputs: Inputs) -> dict[str, Any]:
+    """The masks as `transfer` and `Plan` take them."""
+    parts = inputs.style_masks
+    return {
+        "masks": inputs.masks and np.stack([mask.values for mask in inputs.masks]),
+        "style_masks": parts and [mask and mask.values for mask in parts],
+    }
+
+
+def mask_words(record: Mapping[str, Any]) -> list[list[str]]:
+    """The options, each with its files, that name a record's masks."""
+    return [
+        ["--" + name.replace("_", "-"), *(WHOLE if mask is None else mask["file"] for mask in record[name])]
+        for name in MASKS
+        if record.get(name)
+    ]
+
+
+def file_record(picture: Picture | MaskFile) -> dict[str, str]:
     """A picture that was read, as records have it."""
     return {"file": picture.path, "sha256": picture.sha256}
 
@@ -50,7 +78,8 @@ def made_from(record: Mapping[str, Any]) -> Any:
     """What must be equal for two pictures to be the same, as plain values: all but names, versions and device."""
     pictures = [record["content"], *record["styles"], record["init"]]
     hashes = [picture and picture["sha256"] for picture in pictures]
-    return plain_values([hashes, record["settings"], record["weights"]["sha256"]])
+    masks = {name: [mask and mask["sha256"] for mask in record[name]] for name in MASKS if record.get(name)}
+    return plain_values([hashes, record["settings"], record["weights"]["sha256"], *([masks] if masks else [])])
 
 
 def save_result(path: Path, image: Any, alpha: np.ndarray | None, record: Mapping[str, Any]) -> None:

@@ -24,6 +24,7 @@ def run(options: argparse.Namespace) -> int:
 
 def arguments_of(options: argparse.Namespace) -> list[str]:
     """The command with what the record of the picture after `--from` says, where it does not say otherwise itself."""
+    from jaxstyle.commands.records import MASKS, mask_words
     from jaxstyle.commands.settings import words
 
     path = options.source
@@ -31,6 +32,8 @@ def arguments_of(options: argparse.Namespace) -> list[str]:
     try:
         pictures = [record["content"], *record["styles"]]
         files = [(picture["file"], picture["sha256"]) for picture in pictures]
+        kept = [mask for name in MASKS if getattr(options, name) is None for mask in record.get(name, ()) if mask]
+        files += [(mask["file"], mask["sha256"]) for mask in kept]
         settings = dict(record["settings"])
         known = [word for word in words(settings) if word[0] not in ("--size", "--min-size", "--init")]
     except (KeyError, TypeError) as error:
@@ -38,14 +41,14 @@ def arguments_of(options: argparse.Namespace) -> list[str]:
     # The picture itself is where the finer scales begin.
     side = max(load_picture(path).own_size)
     known += [["--init", path], ["--min-size", str(min(side, options.size or side))]]
-    rest = with_words(options.arguments, known)
-    if options.content is not None:
-        return rest
+    if options.content is not None:  # and masks are of another
+        return with_words(options.arguments, known)
+    rest = with_words(options.arguments, known + mask_words(record))
     for file, digest in files:
         if load_picture(file).sha256 != digest:
             raise InputError(f"--from {path}: {file} has changed since; name CONTENT and STYLE to use it nevertheless")
     at = rest.index("transfer") + 1
-    return [*rest[:at], *(file for file, _ in files), *rest[at:]]
+    return [*rest[:at], *(picture["file"] for picture in pictures), *rest[at:]]
 
 
 def paint(options: argparse.Namespace, note: str = "") -> int:

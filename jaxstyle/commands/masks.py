@@ -1,0 +1,42 @@
+"""Masks from files: where each style goes, and which part of a style is taken."""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from jaxstyle.errors import InputError
+from jaxstyle.images import Alpha, Picture, mask_of
+
+WHOLE = "all"  # in place of a style's mask
+
+
+@dataclass(frozen=True, eq=False)
+class MaskFile:
+    """A mask as read, of its picture's size."""
+
+    values: Alpha
+    path: str
+    sha256: str  # of the file's bytes
+
+
+def check_mask_counts(options: argparse.Namespace) -> None:
+    """One mask for each style."""
+    for name, files in (("--masks", options.masks), ("--style-masks", options.style_masks)):
+        if files is not None and len(files) != len(options.styles):
+            count = len(options.styles)
+            each = f"there {'is' if count == 1 else 'are'} {count}"
+            raise InputError(f"{name} has {len(files)} files; it needs one for each STYLE, and {each}")
+
+
+def read_mask(path: str, of: Picture, *, read: Callable[[str, int | None], Picture]) -> MaskFile:
+    """A mask of a picture, resized with it. It has the picture's own size, or at least its proportions."""
+    picture = read(path, None)
+    own, (height, width) = picture.pixels.shape[:2], of.own_size
+    scale = max(own) / max(of.own_size)
+    if max(abs(own[0] - scale * height), abs(own[1] - scale * width)) > 1:
+        given, wanted = f"{own[1]} x {own[0]}", f"{width} x {height}"
+        raise InputError(f"{path} is {given} pixels; a mask of {of.path} is {wanted}, or in that proportion")
+    values = mask_of(picture, *of.pixels.shape[:2])
+    if not values.any():
+        raise InputError(f"{path} is black all over; a mask is white where a style goes, or is taken from")
+    return MaskFile(values, picture.path, picture.sha256)
