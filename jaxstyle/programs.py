@@ -238,7 +238,7 @@ def prepare(
     kept = mapped(lambda x: content_targets(network, x, objective), axes.content)(content)
     parts = inputs.style_masks or (None,) * len(styles)
 
-    def described(xs: Sequence[Image]) -> list[dict[str, Any]]:
+    def described(xs: Sequence[Picture]) -> list[dict[str, Any]]:
         return [style_statistics(network, x, objective, mask=mask) for x, mask in zip(xs, parts, strict=True)]
 
     def combine(found: list[dict[str, Any]], mix: Any, mix_layers: Any) -> Any:

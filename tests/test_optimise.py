@@ -57,7 +57,7 @@ def written_out(image, content, styles, steps, weights=WEIGHTS):
 
 def same_terms(actual, expected, rtol=2e-3):
     for name, field in actual._asdict().items():
-        np.testing.assert_allclose(field, getattr(expected, name), rtol=rtol, err_msg=name)
+        np.testing.assert_allclose(field, getattr(expected, name), rtol=rtol, atol=1e-10, err_msg=name)
 
 
 # ------------------------------------------------------------------------------------------------------ the loop
