@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from jaxstyle import __version__, defaults
 from jaxstyle.errors import InputError, nearest
 from jaxstyle.presets import PRESETS
-from jaxstyle.values import SIDES, coloring, fraction, names, number, numbers, positive, several, table, whole
+from jaxstyle.values import SIDES, coloring, fraction, mixes, names, number, numbers, positive, several, table, whole
 
 EXAMPLES = """examples:
   jaxstyle demo
@@ -72,7 +72,9 @@ class Several:
             return
         if name not in self.ONE_VALUE:
             kind: Any = options.get("type")
-            if options.get("nargs") == "+":  # a list for each value, with commas
+            if name == "--mix":
+                options |= {"type": mixes, "metavar": "X,...", "help": f"{options['help']}; {_MIXES}"}
+            elif options.get("nargs") == "+":  # a list for each value, with commas
                 options["type"] = numbers if kind is number else names
                 options["metavar"] = f"{options['metavar']},..."
             elif kind in (number, positive, fraction) or hasattr(kind, "whole"):
@@ -305,6 +307,7 @@ def _add_features(parser: argparse.ArgumentParser) -> None:
 
 _CONTENT_LAYERS = f"the network's; {' '.join(defaults.CONTENT_LAYERS)} of a VGG"
 _STYLE_LAYERS = f"the network's; {' '.join(defaults.STYLE_LAYERS)} of a VGG"
+_MIXES = "0:1:5 goes from one of two to the other, 1,0,0:0,0,1:5 from the first of three to the third"
 _STUDY_SIZE = f"long side in pixels at which it is read (default: its own, at most {defaults.STUDY_SIZE})"
 
 

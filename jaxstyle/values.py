@@ -15,6 +15,7 @@ from jaxstyle import defaults
 SIDES = (16, 16_384)  # pixels, as `images` allows; repeated, since NumPy and Pillow are slow to import
 LARGEST = 1e12  # gradients of so large a weight still have squares that a float32 can hold
 MOST = 10_000  # values of a range
+BETWEEN_MIXES = "or from one mix to another, as 1,0,0:0,0,1:5"
 
 
 def whole(least: int, most: int) -> Callable[[str], int]:
@@ -64,6 +65,36 @@ def numbers(text: str) -> tuple[float, ...]:
 def names(text: str) -> tuple[str, ...]:
     """A type for argparse: names with commas between."""
     return tuple(part for part in text.split(",") if part)
+
+
+def mixes(text: str) -> list[tuple[float, ...]]:
+    """A type for argparse: a mix of styles, as numbers with commas, or a range FIRST:LAST:COUNT of mixes, as a list.
+
+    A single number in a range is the second style's share of two: 0:1:5 goes from the first to the second.
+    """
+    parts = text.removeprefix("linear:").split(":")
+    if len(parts) == 1:
+        return [numbers(text)]
+    if len(parts) != 3:
+        raise argparse.ArgumentTypeError(
+            f"{text[:40]!r} is no range; write FIRST:LAST:COUNT, as 0:1:5, {BETWEEN_MIXES}"
+        )
+    first, last = (_mix(part) for part in parts[:2])
+    if len(first) != len(last):
+        raise argparse.ArgumentTypeError(
+            f"{text[:40]!r} goes from {len(first)} numbers to {len(last)}; as many are needed"
+        )
+    steps = zip(*(_linear(*ends, whole(1, MOST)(parts[2])) for ends in zip(first, last, strict=True)), strict=True)
+    return [tuple(round(x, 6) for x in step) for step in steps]
+
+
+def _mix(text: str) -> tuple[float, ...]:
+    found = numbers(text)
+    if len(found) > 1:
+        return found
+    if found[0] > 1:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a share of the second style, from 0 to 1")
+    return (1 - found[0], found[0])
 
 
 def table(text: str) -> tuple[tuple[float, ...], ...]:

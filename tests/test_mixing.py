@@ -1,8 +1,10 @@
 """Several styles, mixed alike or by layer, and their size: against mixtures made by hand, and on the command line."""
 
 import functools
+import itertools
 import json
 from pathlib import Path
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +17,7 @@ from PIL import Image
 from tiny import OBJECTIVE, compilations, picture
 
 import jaxstyle
-from jaxstyle import Weights
+from jaxstyle import Weights, sweeps, values
 from jaxstyle.errors import InputError
 from jaxstyle.images import load_image, read_record
 from jaxstyle.objective import make_targets, mix_statistics, style_statistics
@@ -200,3 +202,47 @@ def test_what_cannot_be_mixed_or_sized_is_refused(name, call, third):
     before = listing(Path())
     refused(call("transfer", "c.png", "s.png", "t.png", "-o", "a.png", *options, *QUICK), 2, *words)
     assert listing(Path()) == before
+
+
+@pytest.mark.parametrize(
+    "text, found",
+    [
+        ("1,3", [(1, 3)]),
+        ("0:1:5", [(1, 0), (0.75, 0.25), (0.5, 0.5), (0.25, 0.75), (0, 1)]),
+        ("linear:1:0:2", [(0, 1), (1, 0)]),
+        ("0.2:0.3:2", [(0.8, 0.2), (0.7, 0.3)]),
+        ("1,0,0:0,0,1:3", [(1, 0, 0), (0.5, 0, 0.5), (0, 0, 1)]),
+        ("0:1:1", [(1, 0)]),
+    ],
+)
+def test_ranges_of_mixes(text, found):
+    assert values.mixes(text) == found
+
+
+def test_a_range_of_mixes_is_a_strip_from_one_style_to_the_other(call, third):
+    with mock.patch.object(sweeps, "paint", wraps=sweeps.paint) as painted:
+        said = call("sweep", "c.png", "s.png", "t.png", "-o", "d", "--mix", "0:1:5", "--lanes", "5", *SWEPT)
+    assert said.code == 0, said
+    assert painted.call_count == 1  # all are lanes of one program
+    made = [pixels(f"d/cell_{i}.png") for i in range(5)]
+    for path, image in (("s.png", made[0]), ("t.png", made[-1])):
+        assert call("transfer", "c.png", path, "-o", "a.png", *QUICK).code == 0
+        np.testing.assert_allclose(image, pixels("a.png"), atol=2 / 255)
+    assert call("transfer", "c.png", "s.png", "t.png", "-o", "a.png", "--mix", "0.75", "0.25", *QUICK).code == 0
+    np.testing.assert_allclose(made[1], pixels("a.png"), atol=2 / 255)
+    assert all(np.abs(a - b).mean() > 1e-3 for a, b in itertools.combinations(made, 2))
+    cells = json.loads(Path("d/sweep.json").read_text())["cells"]
+    assert "--mix 0.75 0.25" in cells[1]["command"]
+    sheet = load_image("d/sheet.png")
+    assert sheet.shape[1] > 1.5 * sheet.shape[0]  # one row
+
+
+def test_three_styles_take_the_mixes_at_both_ends(call, third):
+    four = ("c.png", "s.png", "t.png", "c.png")
+    said = call("sweep", *four, "-o", "d", "--mix", "1,0,0:0,0,1:2", *SWEPT)
+    assert said.code == 0 and len(list(Path("d").glob("cell_*.png"))) == 2
+    refused(call("sweep", *four, "-o", "e", "--mix", "0:1:5", *SWEPT), 2, "2 numbers", "are 3", "1,0,0:0,0,1:5")
+    refused(call("sweep", *four[:2], "-o", "e", "--mix", "0:1:5", *SWEPT), 2, "2 numbers", "there is 1")
+    for wrong, word in (("0:2:5", "from 0 to 1"), ("0:1", "FIRST:LAST:COUNT"), ("1,0:0,0,1:5", "2 numbers to 3")):
+        refused(call("sweep", *four[:3], "-o", "e", "--mix", wrong, *SWEPT), 2, "--mix", word)
+    assert not Path("e").exists()

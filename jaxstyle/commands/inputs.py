@@ -11,6 +11,7 @@ from jaxstyle.commands.masks import WHOLE, MaskFile, check_mask_counts, read_mas
 from jaxstyle.errors import InputError, nearest
 from jaxstyle.images import MAX_SIDE, MIN_SIDE, Picture, check_writable, load_picture
 from jaxstyle.presets import PRESETS
+from jaxstyle.values import BETWEEN_MIXES
 
 LONGEST_STEM = 100  # bytes of each picture's name in the default name of a result; a file's name has 255
 
@@ -81,7 +82,7 @@ def check_options(options: argparse.Namespace) -> None:
     """What the command line alone can tell."""
     if options.size and options.min_size and options.min_size > options.size:
         raise InputError(f"--min-size is {options.min_size}; it can be at most --size, {options.size}")
-    check_count("--mix", options.mix, len(options.styles), "STYLE")
+    _check_mix(options)
     lists = len(options.styles if options.mix_layers is None else options.mix_layers)
     if lists != len(options.styles):
         there = f"there {'is' if len(options.styles) == 1 else 'are'} {len(options.styles)}"
@@ -90,6 +91,17 @@ def check_options(options: argparse.Namespace) -> None:
     optimizer = options.optimizer or PRESETS[options.preset].optimizer
     if options.rate is not None and optimizer != "adam":
         raise InputError(f"--rate is Adam's; {optimizer} finds the length of its steps itself")
+
+
+def _check_mix(options: argparse.Namespace) -> None:
+    wanted = len(options.styles)
+    try:
+        check_count("--mix", options.mix, wanted, "STYLE")
+    except InputError as error:
+        if wanted == 2 or len(options.mix) != 2 or not hasattr(options, "axes"):
+            raise
+        hint = f"; 0:1:5 is for two, {BETWEEN_MIXES}" if wanted > 2 else ""
+        raise InputError(f"{error}{hint}") from None
 
 
 def check_count(name: str, values: Sequence[float] | None, wanted: int, what: str) -> None:
