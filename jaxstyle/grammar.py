@@ -96,6 +96,7 @@ def build_parser() -> Parser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
     _add_transfer(commands.add_parser("transfer", help="paint CONTENT in the manner of STYLE"))
     _add_sweep(commands.add_parser("sweep", help="paint every combination of some settings, small, to choose from"))
+    _add_batch(commands.add_parser("batch", help="paint many pictures in the manner of STYLE"))
     _add_compare(
         commands.add_parser(
             "compare", help="the same loss under every optimizer, or pair by every network, in one figure"
@@ -155,6 +156,22 @@ def _add_sweep(parser: argparse.ArgumentParser) -> None:
     _add_masks(parser.add_argument_group("regions"))
     _add_solver(Several(parser.add_argument_group("how")))
     parser.set_defaults(size=[defaults.SWEEP_SIZE], axes=[])
+
+
+def _add_batch(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Paints each CONTENT into DIR as NAME.png, with a page and a sheet of all. Pictures of one shape share a "
+        "program; the short side is rounded to 16 pixels, so that there are few shapes. The same command again goes on "
+        "where it was stopped. Files that cannot be read are named at the end; the exit code is then 1."
+    )
+    parser.add_argument("contents", metavar="CONTENT", nargs="+", help="pictures, or folders of pictures")
+    parser.add_argument("--style", dest="styles", metavar="STYLE", nargs="+", required=True, help="what to paint like")
+    parser.add_argument("-o", "--out", metavar="DIR", required=True, help="folder for the results")
+    parser.add_argument("--lanes", type=whole(1, 10_000), metavar="N", help="side by side (default: as many as fit)")
+    _add_program(parser.add_argument_group("network and size"))
+    _add_terms(parser.add_argument_group("what is minimised"))
+    _add_solver(parser.add_argument_group("how"), save_every=False)
+    parser.set_defaults(size=defaults.SIZE, masks=None, style_masks=None, distributed=False)
 
 
 def _add_compare(parser: argparse.ArgumentParser) -> None:
@@ -443,7 +460,7 @@ def _add_masks(group: Any) -> None:
     )
 
 
-def _add_solver(group: Any) -> None:
+def _add_solver(group: Any, *, save_every: bool = True) -> None:
     group.add_argument("--optimizer", choices=defaults.SOLVERS, help="(default: adam)")
     group.add_argument(
         "--rate", type=positive, metavar="X", help=f"Adam's learning rate (default: {defaults.ADAM_RATE})"
@@ -466,7 +483,8 @@ def _add_solver(group: Any) -> None:
         help="decay of a running mean of the iterates, such as 0.95 (default: off)",
     )
     _add_seed(group)
-    group.add_argument("--save-every", type=whole(1, 10**6), metavar="N", help="write a picture every N steps too")
+    if save_every:
+        group.add_argument("--save-every", type=whole(1, 10**6), metavar="N", help="write a picture every N steps too")
     group.add_argument("--quiet", action="store_true", help="print only the result's name")
 
 

@@ -64,8 +64,9 @@ def load_image(path: StrPath, size: int | None = None) -> Pixels:
     return load_picture(path, size).pixels
 
 
-def load_picture(path: StrPath, size: int | None = None) -> Picture:
-    """Read a picture, upright and in sRGB, its long side resized to exactly `size` pixels if given.
+def load_picture(path: StrPath, size: int | None = None, *, multiple: int = 1) -> Picture:
+    """Read a picture, upright and in sRGB, its long side resized to exactly `size` pixels if given, the other one to
+    the nearest `multiple` of pixels.
 
     Where a picture is fully transparent its hidden colours are replaced by the mean of the visible ones.
     Raises `InputError` for a file that is absent, unreadable, no picture, damaged, larger than `MAX_PIXELS`,
@@ -80,7 +81,7 @@ def load_picture(path: StrPath, size: int | None = None) -> Picture:
         file.seek(0)
         sha256 = hashlib.sha256(file.read()).hexdigest()
     own_size = samples.shape[0], samples.shape[1]
-    height, width = _target_size(name, *own_size, size)
+    height, width = _target_size(name, *own_size, size, multiple)
     if alpha is None:
         pixels = _fit(samples, height, width)
     else:
@@ -319,11 +320,13 @@ def _known_scale(name: str, samples: np.ndarray, kind: str | None) -> np.ndarray
 # Resampling
 
 
-def _target_size(name: str, height: int, width: int, size: int | None) -> tuple[int, int]:
-    """(height, width) with `size` as the long side, the other in proportion."""
+def _target_size(name: str, height: int, width: int, size: int | None, multiple: int) -> tuple[int, int]:
+    """(height, width) with `size` as the long side, the other in proportion, but for what makes it a multiple."""
     if size is not None:
-        scale = size / max(height, width)
-        height, width = max(1, round(height * scale)), max(1, round(width * scale))
+        scale, longest = size / max(height, width), max(height, width)
+        height, width = (
+            size if side == longest else max(1, multiple * round(side * scale / multiple)) for side in (height, width)
+        )
     if min(height, width) < MIN_SIDE:
         when = "" if size is None else " once resized"
         raise InputError(f"{name} is {width} x {height} pixels{when}; at least {MIN_SIDE} a side are needed")

@@ -6,12 +6,18 @@ import functools
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from jaxstyle.commands.grid import Setting, axes_of, cells_of, words_of_grid
-from jaxstyle.commands.inputs import check_options, read_picture, read_pictures, with_words
+from jaxstyle.commands.inputs import Inputs, check_options, read_picture, read_pictures, with_words
 from jaxstyle.errors import InputError
 from jaxstyle.images import check_writable
+
+if TYPE_CHECKING:
+    from jaxstyle.commands.cells import Task
+    from jaxstyle.networks import Network
+
+Cells: TypeAlias = Sequence[tuple[tuple[int, ...], argparse.Namespace, Inputs]]
 
 
 def run(options: argparse.Namespace) -> int:
@@ -24,8 +30,18 @@ def run(options: argparse.Namespace) -> int:
     for index, cell in cells_of(options, axes):
         check_options(cell)
         cells.append((index, cell, read_pictures(cell, out / file_name(axes, index), read=read)))
+    tasks, networks = tasks_of(options, cells)
+    from jaxstyle.commands.cells import Job, identity
+
+    with _folder(out, identity(axes, tasks)):
+        job = Job(options, axes, tasks, networks)
+    return job.run()
+
+
+def tasks_of(options: argparse.Namespace, cells: Cells) -> tuple[list["Task"], dict[tuple[Any, ...], "Network"]]:
+    """Cells, each with its options and pictures, made ready to run; and their networks."""
     # Only now, since JAX takes a second to load, and wrong input need not wait for it.
-    from jaxstyle.commands.cells import Job, Task, identity, network_key
+    from jaxstyle.commands.cells import Task, network_key
     from jaxstyle.commands.records import origin
     from jaxstyle.commands.session import start_jax
     from jaxstyle.commands.settings import open_network, resolve
@@ -40,9 +56,7 @@ def run(options: argparse.Namespace) -> int:
         Task(index, inputs, s, origin(inputs, s, held=held[s.weights or s.network]))
         for (index, _, inputs), s in zip(cells, settings, strict=True)
     ]
-    with _folder(out, identity(axes, tasks)):
-        job = Job(options, axes, tasks, networks)
-    return job.run()
+    return tasks, networks
 
 
 def file_name(axes: Sequence[Setting], index: Sequence[int]) -> str:
