@@ -170,6 +170,7 @@ def _add_batch(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lanes", type=whole(1, 10_000), metavar="N", help="side by side (default: as many as fit)")
     _add_program(parser.add_argument_group("network and size"))
     _add_terms(parser.add_argument_group("what is minimised"))
+    _add_control(parser.add_argument_group("colour"))
     _add_solver(parser.add_argument_group("how"), save_every=False)
     parser.set_defaults(size=defaults.SIZE, masks=None, style_masks=None, distributed=False)
 

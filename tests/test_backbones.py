@@ -18,7 +18,7 @@ from safetensors.numpy import save_file
 from tiny import check_gradient, picture, primitives, x64
 
 import jaxstyle
-from jaxstyle import defaults, networks
+from jaxstyle import defaults, networks, tpu
 from jaxstyle.compiling import compiled
 from jaxstyle.errors import InputError
 from jaxstyle.images import read_record
@@ -212,7 +212,10 @@ def test_folding_is_normalising_after_the_convolution() -> None:
         ("densenet121", ("trans1", "relu0"), 14), ("densenet121", ("norm5",), 120),
     ],
 )  # fmt: skip
-def test_nothing_past_the_deepest_layer_is_computed(network: str, layers: Any, convolutions: int) -> None:
+def test_nothing_past_the_deepest_layer_is_computed(
+    network: str, layers: Any, convolutions: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tpu, "on_tpu", lambda tpu, default, *operands: default(*operands))
     net = random_network(network)
     counted = primitives(lambda image: net.features(image, layers), IMAGE)
     assert counted["conv_general_dilated"] == convolutions

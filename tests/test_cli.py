@@ -97,7 +97,7 @@ ARGUMENTS = {
     "no command of that name": (
         "trnsfer",
         "'trnsfer'",
-        "transfer, sweep, compare",
+        "transfer, sweep, batch, compare",
         "demo, weights, presets, info",
         "mean 'transfer'",
     ),

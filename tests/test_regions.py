@@ -329,7 +329,7 @@ def test_colours_and_transparency_of_mask_files(tmp_path: Path) -> None:
     values = np.zeros((32, 32, 4), np.uint8)
     values[:16], values[16:, :16] = (255, 255, 255, 255), (255, 255, 255, 51)
     values[16:, 16:] = (255, 0, 0, 255)
-    Image.fromarray(values, "RGBA").save(tmp_path / "m.png")
+    Image.fromarray(values).save(tmp_path / "m.png")
     mask = mask_of(load_picture(tmp_path / "m.png"), 32, 32)
     np.testing.assert_allclose([mask[0, 0], mask[31, 0], mask[31, 31]], [1, 0.2, 1 / 3], atol=1e-5)
     small = mask_of(load_picture(tmp_path / "m.png"), 16, 16)

@@ -48,9 +48,9 @@ def _products(a: Features, b: Features) -> Gram:
 
     def contract(a: Array, b: Array) -> Array:
         return jax.lax.dot_general(
-            a,
-            b,
-            (((0, 1), (0, 1)), ((), ())),
+            a.reshape(-1, a.shape[2]),
+            b.reshape(-1, b.shape[2]),
+            (((0,), (0,)), ((), ())),
             precision=jax.lax.Precision.HIGHEST,
             preferred_element_type=accumulator(a),
         )
