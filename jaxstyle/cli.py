@@ -4,12 +4,16 @@ Nothing here imports JAX before the arguments are known to be right; the work is
 Exit codes: 0 done, 2 the input is wrong, 1 anything else, 130 after Ctrl-C.
 """
 
+import _thread
+import contextlib
 import importlib
 import os
 import sys
+import threading
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from jaxstyle.errors import InputError
 from jaxstyle.grammar import build_parser
@@ -23,7 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="surrogateescape" if sys.stdout.encoding == "utf-8" else "backslashreplace")
     with warnings.catch_warnings():
         warnings.simplefilter("default" if debug else "ignore")
-        return _flushed(_guarded(arguments, debug))
+        with _interrupts_heard():
+            code = _guarded(arguments, debug)
+        return _flushed(code)
 
 
 def _guarded(arguments: Sequence[str], debug: bool) -> int:
@@ -49,6 +55,30 @@ def _guarded(arguments: Sequence[str], debug: bool) -> int:
             traceback.print_exc()
         print(f"jaxstyle: {_line(error)}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1
+
+
+@contextlib.contextmanager
+def _interrupts_heard() -> Iterator[None]:
+    """A Ctrl-C that hits a finalizer or a callback of the garbage collector, JAX's for one, would be dropped there with
+    a note: here it comes again a moment later, when the main thread is out of it."""
+    before = sys.unraisablehook
+    again: list[threading.Timer] = []
+
+    def hook(dropped: Any) -> None:
+        if not issubclass(dropped.exc_type, KeyboardInterrupt):
+            before(dropped)
+            return
+        again.append(threading.Timer(0.02, _thread.interrupt_main))
+        again[-1].daemon = True
+        again[-1].start()
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+        for timer in again:
+            timer.cancel()
 
 
 def _line(error: Exception) -> str:

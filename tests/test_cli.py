@@ -3,6 +3,7 @@
 Runs share one size, one network and one set of layers wherever they can, so that most of them compile nothing.
 """
 
+import gc
 import hashlib
 import json
 import os
@@ -590,6 +591,34 @@ def test_ctrl_c_during_the_saving(call: Callable[..., Said], folder: Path, monke
     assert saved == ["done", "stopped"] == ["done", same_record(folder / "c_s.png")["status"]]
     with pytest.raises(KeyboardInterrupt):  # from now on it interrupts again
         signal.raise_signal(signal.SIGINT)
+
+
+def test_a_ctrl_c_that_hits_the_garbage_collector_is_heard(
+    call: Callable[..., Said], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python drops what a callback of the collector raises."""
+    before, left = listing(folder), [1]
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def during_collection(phase: str, _: dict[str, int]) -> None:
+        if left[0] and phase == "start":
+            left[0] -= 1
+            signal.raise_signal(signal.SIGINT)
+
+    def collect(*_: object, **__: object) -> Any:
+        gc.callbacks.append(during_collection)
+        for _ in range(600):
+            gc.collect(0)
+            time.sleep(0.1)
+
+    monkeypatch.setattr(job, "transfer", collect)
+    try:
+        said = call("transfer", "c.png", "s.png", *QUICK, "--quiet")
+    finally:
+        gc.callbacks.remove(during_collection)
+        signal.signal(signal.SIGINT, handler)
+    assert said == (130, "", "jaxstyle: stopped, before the first picture\n")
+    assert left == [0] and listing(folder) == before
 
 
 def test_an_error_of_ours_is_one_line_and_with_debug_a_traceback(
