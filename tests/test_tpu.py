@@ -76,20 +76,21 @@ def test_a_network_is_the_same_network(padding, request):
 
 def test_loss_and_gradient_are_the_same(request):
     net = network(module=WIDE)
-    content, style, image = picture(1, 32, 32), picture(2, 48, 32), picture(3, 32, 32)
+    arrays = picture(1, 32, 32), picture(2, 48, 32), picture(3, 32, 32)
 
+    # All of it as arguments, as everywhere: constants are folded, which takes a minute, and by XLA of jax 0.7.2 wrongly.
     @jax.jit
-    def evaluate(net, image):  # weights as an argument, as everywhere: XLA of jax 0.7.2 folds constant kernels wrongly
+    def evaluate(net, content, style, image):
         targets = make_targets(net, content, [style], objective=OBJECTIVE)
         weights = jax.tree.map(jnp.asarray, Weights(variation=0.0))
         return jax.value_and_grad(lambda image: loss_terms(image, net, targets, weights, objective=OBJECTIVE).total)(
             image
         )
 
-    loss, gradient = evaluate(net, image)
+    loss, gradient = evaluate(net, *arrays)
     jax.clear_caches()  # or the choices made so far stay
     request.getfixturevalue("as_on_tpu")
-    same_loss, same_gradient = evaluate(net, image)
+    same_loss, same_gradient = evaluate(net, *arrays)
     np.testing.assert_allclose(same_loss, loss, rtol=1e-5)
     np.testing.assert_allclose(same_gradient, gradient, atol=1e-4 * np.abs(gradient).max())
 
