@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 from jaxstyle import defaults, losses
 from jaxstyle.errors import InputError, nearest
 from jaxstyle.networks import Network
-from jaxstyle.regions import Masks, Regions, StyleMask, area_resize, blended, make_regions
+from jaxstyle.regions import Masks, Regions, StyleMask, area_resize, make_regions, painted
 from jaxstyle.types import FeatureMaps, Features, Image, Picture, Scalar
 
 Number: TypeAlias = float | int | np.floating | np.ndarray | Array
@@ -240,8 +240,8 @@ def loss_terms(
 
     content_weight * content + style_weight * style + tv_weight * variation, each of content and style averaged (or,
     in some presets, summed) over its layers. With regions, the style term of a layer is the sum over them, each by its
-    share of the picture's area and relative mixing weight; and the terms are those of the image laid over the content
-    where regions cover it, so that it moves nowhere else.
+    share of the picture's area and relative mixing weight; and where no region is, the terms are those of the content,
+    so that the image moves nowhere else.
 
     Args:
       image: (h, w, 3) in [0, 1], of the size of the content.
@@ -252,7 +252,7 @@ def loss_terms(
     """
     objective = objective or default_objective(network)
     formula = objective.formula
-    image = blended(targets.regions, image)
+    image = painted(targets.regions, image)
     features = network.features(image, objective.layers)
     content = [formula.content(features[layer], targets.content[layer]) for layer in objective.content_layers]
     style = [_style_loss(features[layer], layer, targets, formula) for layer in objective.style_layers]

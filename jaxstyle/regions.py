@@ -55,9 +55,12 @@ def style_shares(masks: Masks, mix: Float[Array | np.ndarray, " k"] | None) -> F
     """Each region's weight in the style term: its part of the picture's area, times its mixing weight.
 
     By area each pixel is drawn as strongly to its style, whatever the size of its region, as it would be with this
-    style on the whole picture: losses are means over the region. Mixing weights count relative to their mean.
+    style on the whole picture: losses are means over the region. Mixing weights count relative to their mean. Where
+    masks are faint, a pixel belongs to regions in their proportion; how much of it shows is another matter.
     """
-    areas = jnp.mean(jnp.asarray(masks), (1, 2))
+    masks = jnp.asarray(masks)
+    cover = jnp.minimum(jnp.sum(masks, 0), 1.0)
+    areas = jnp.mean(masks / jnp.where(cover > 0, cover, 1.0)[None], (1, 2))
     return areas if mix is None else areas * mix * (len(areas) / jnp.sum(mix))
 
 
@@ -94,8 +97,19 @@ def cover_of(masks: Masks, size: tuple[int, int]) -> Mask:
     return area_resize(jnp.minimum(jnp.sum(jnp.asarray(masks), 0), 1.0), *size)
 
 
+def painted(regions: Regions | None, image: Image) -> Image:
+    """The image wherever there is a region, however faint, and the content elsewhere: what the loss looks at.
+
+    Not `blended`: a gradient that is scaled by how much of a pixel shows moves it as far, by Adam, and its colour
+    overshoots to make up for what does not show.
+    """
+    if regions is None:
+        return image
+    return jnp.where(regions.cover[..., None] > 0, image, regions.content)
+
+
 def blended(regions: Regions | None, image: Float[Array, "*lanes h w 3"]) -> Float[Array, "*lanes h w 3"]:
-    """The image where it is painted, and the content elsewhere; of lanes, each."""
+    """The image to show: in soft edges so much of the content shows through; of lanes, each."""
     if regions is None:
         return image
     cover, content = (jnp.broadcast_to(x, image.shape) for x in (regions.cover[..., None], regions.content))
