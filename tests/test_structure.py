@@ -47,6 +47,7 @@ OUTSIDE = (
     "report",
     "figures",
     "commands",
+    "options",
     "grammar",
     "cli",
 )
