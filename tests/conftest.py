@@ -29,6 +29,7 @@ MODULES = (
     "starts",
     "weights",
     "formats",
+    "files",
     "images",
 )
 with install_import_hook([f"jaxstyle.{module}" for module in MODULES], "beartype.beartype"):

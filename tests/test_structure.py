@@ -39,6 +39,7 @@ PURE = (
 OUTSIDE = (
     "values",
     "allocator",
+    "files",
     "images",
     "formats",
     "downloads",

@@ -24,7 +24,8 @@ from jaxstyle.commands.records import made_from, mask_arrays, mask_words, save_r
 from jaxstyle.commands.session import CommandError, SweepBar, plain_line
 from jaxstyle.commands.settings import LISTS, Settings, stacked, term_weights, words
 from jaxstyle.errors import InputError
-from jaxstyle.images import plain_values, read_record, write_files
+from jaxstyle.files import plain_values, write_files
+from jaxstyle.images import read_record
 from jaxstyle.networks import Network
 from jaxstyle.optimise import Result
 from jaxstyle.programs import runs_on_cpu
