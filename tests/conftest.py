@@ -28,6 +28,7 @@ MODULES = (
     "solvers",
     "starts",
     "weights",
+    "pickles",
     "formats",
     "files",
     "images",

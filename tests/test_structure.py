@@ -41,6 +41,7 @@ OUTSIDE = (
     "allocator",
     "files",
     "images",
+    "pickles",
     "formats",
     "downloads",
     "weights",
