@@ -1,6 +1,5 @@
 """Checks of what a caller hands over, made before anything is compiled. Each failure is one plain line."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,16 +24,22 @@ def check_image(image: Any, name: str, *, lanes: bool = False, smallest: int = M
     height, width = shape[-3:-1]
     if min(height, width) < smallest:
         raise InputError(f"{name} is {width} x {height} pixels; at least {smallest} a side are needed")
-    if isinstance(image, jax.core.Tracer):
-        return
-    values = np.asarray(image)
+    _check_values(image, name, "an image", slack=1e-3)
+
+
+def _check_values(array: Any, name: str, kind: str, *, slack: float = 0.0) -> float | None:
+    """Floats in [0, 1], within `slack`; of what `kind` it is, "an image" say, the error tells. Returns the largest,
+    None of a traced array, of which nothing is known."""
+    if isinstance(array, jax.core.Tracer):
+        return None
+    values = np.asarray(array)
     if not np.issubdtype(values.dtype, np.floating):
-        raise InputError(f"{name} holds {values.dtype}; an image is float32 in [0, 1] (divide 8-bit values by 255)")
+        hint = " (divide 8-bit values by 255)" if np.issubdtype(values.dtype, np.integer) else ""
+        raise InputError(f"{name} holds {values.dtype}; {kind} is float32 in [0, 1]{hint}")
     low, high = float(values.min()), float(values.max())
-    if not (math.isfinite(low) and math.isfinite(high)):
-        raise InputError(f"{name} holds values that are not finite numbers")
-    if low < -1e-3 or high > 1 + 1e-3:
-        raise InputError(f"{name} has values from {low:g} to {high:g}; an image is in [0, 1]")
+    if not (low >= -slack and high <= 1 + slack):  # so written, NaN is refused too
+        raise InputError(f"{name} has values from {low:g} to {high:g}; {kind} is finite numbers in [0, 1]")
+    return high
 
 
 def check_layers(network: Network, objective: Objective) -> None:
@@ -154,15 +159,7 @@ def check_masks(masks: Any, style_masks: Any, content: Any, styles: Sequence[Any
 
 
 def _check_mask(mask: Any, name: str) -> None:
-    if isinstance(mask, jax.core.Tracer):
-        return
-    values = np.asarray(mask)
-    if not np.issubdtype(values.dtype, np.floating):
-        raise InputError(f"{name} holds {values.dtype}; a mask is float32 in [0, 1]")
-    low, high = float(values.min()), float(values.max())
-    if not (low >= 0 and high <= 1):  # so written, NaN is refused too
-        raise InputError(f"{name} has values from {low:g} to {high:g}; a mask is in [0, 1]")
-    if high == 0:
+    if _check_values(mask, name, "a mask") == 0:
         raise InputError(f"{name} is blank, 0 everywhere; it must be larger somewhere")
 
 

@@ -158,13 +158,14 @@ def _power(covariance: Square, exponent: float) -> Square:
     return _product(vectors * powers[None], vectors.T)
 
 
-def _same(image: Picture, *_: Picture) -> Picture:
+def unchanged(image: Picture, *_: Picture) -> Picture:
+    """The image itself: what is left as it is need not go through a program, which callers tell by this function."""
     return image
 
 
 COLORINGS: dict[str, Coloring] = {
-    "style": Coloring(_same, _same, _same),
+    "style": Coloring(unchanged, unchanged, unchanged),
     "luminance": Coloring(grey, match_luminance, luminance_transfer),
-    "lab": Coloring(_same, _same, lab_transfer),
-    "match": Coloring(_same, match_colors, _same),
+    "lab": Coloring(unchanged, unchanged, lab_transfer),
+    "match": Coloring(unchanged, match_colors, unchanged),
 }

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxstyle.errors import InputError
-from jaxstyle.images import StrPath, check_writable, plain_values, write_files
+from jaxstyle.files import StrPath, plain_values, write_files
+from jaxstyle.images import check_writable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

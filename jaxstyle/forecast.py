@@ -10,7 +10,7 @@ import jax
 from jaxstyle.errors import InputError
 from jaxstyle.networks import Network
 from jaxstyle.programs import Inputs, Program, Scale, compile_ahead
-from jaxstyle.starts import MIN_SIDE
+from jaxstyle.starts import scaled_size
 
 # Of the features of all layers in one picture: what no step of it was seen to exceed (0.8 on CPU, 1.9 on TPU).
 MOST = 3
@@ -85,9 +85,8 @@ def too_large(
     height, width = size
     side = int(max(size) * math.sqrt(available / needed))
     least = ""
-    while side >= MIN_SIDE:
-        smaller = tuple(max(MIN_SIDE, round(x * side / max(size))) for x in size)
-        if at(smaller) <= available:  # type: ignore[arg-type]
+    while min(smaller := scaled_size(size, side / max(size), smallest=1)) >= network.module.smallest:
+        if at(smaller) <= available:
             least = f"; size {side} would fit"
             break
         side = side * 9 // 10
@@ -110,9 +109,9 @@ def bytes_at(network: Network, inputs: Inputs, program: Program, count: int, siz
     """`bytes_needed` with the content, and each style that is larger, at another size."""
 
     def resized(picture: Any) -> Any:
-        longest = max(picture.shape[-3:-1])
-        scale = min(1.0, max(size) / longest)
-        own = size if picture is inputs.content else (max(MIN_SIDE, round(x * scale)) for x in picture.shape[-3:-1])
+        own = picture.shape[-3:-1]
+        ratio = min(1.0, max(size) / max(own))
+        own = size if picture is inputs.content else scaled_size(own, ratio, smallest=network.module.smallest)
         return jax.ShapeDtypeStruct((*picture.shape[:-3], *own, 3), picture.dtype)
 
     start = None if inputs.start is None else resized(inputs.start)

@@ -9,26 +9,18 @@ Which format a file has is told by its first bytes, not by its name:
 
 Convolutions and normalisations are read, under the names that the file has for them; which network's they are is not
 known here. Dense layers are passed over: no network of ours has any.
-
-A torch file is a pickle, which can name any function and have it called. Ours knows a handful of names, none
-of which does more than remember its arguments; the numbers are then read from their place in the file.
 """
 
 import functools
-import io
 import json
-import math
 import os
-import pickle
 import re
 import secrets
-import zipfile
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import h5py
 import numpy as np
@@ -36,13 +28,13 @@ from safetensors import safe_open
 
 from jaxstyle.errors import InputError
 from jaxstyle.networks.backbone import Convolution, Layer, Normalisation, Scaling
+from jaxstyle.pickles import STREAM_MAGIC, State, from_bfloat16, open_stream, open_zip
 
 __all__ = ["FORMAT", "WeightsFile", "arrays_of", "layer_from", "read", "read_attributes", "write"]
 
 FORMAT = "jaxstyle-1"
 
 _KNOWN = "weights are a .h5 of jaxstyle or Keras, a .pth of torch, or a .safetensors"
-_STREAM_MAGIC = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")  # the first pickle of torch's older container
 
 
 @dataclass(frozen=True)
@@ -129,9 +121,9 @@ def _reader(path: Path) -> Callable[[Path], WeightsFile]:
     if head.startswith(b"\x89HDF\r\n\x1a\n"):
         return _read_hdf5
     if head.startswith(b"PK\x03\x04"):
-        return _read_torch_zip
-    if head[:1] == b"\x80" and _STREAM_MAGIC in head:
-        return _read_torch_stream
+        return functools.partial(_read_torch, open_zip)
+    if head[:1] == b"\x80" and STREAM_MAGIC in head:
+        return functools.partial(_read_torch, open_stream)
     if head[8:9] == b"{":
         return _read_safetensors
     raise InputError(f"{path} begins {head[:12]!r}, as no file of weights does; {_KNOWN}")
@@ -264,9 +256,9 @@ def _layer(path: Path, name: str, arrays: Mapping[str, np.ndarray]) -> Layer:
     raise _no_layer(path, name, (f"{part} {array.shape}" for part, array in sorted(arrays.items())))
 
 
-def _from_bfloat16(bits: np.ndarray) -> np.ndarray:
-    """float32 of the same values: bfloat16 is its upper half."""
-    return (bits.astype(np.uint32) << np.uint32(16)).view(np.float32)
+def _read_torch(opened: Callable[[Path], AbstractContextManager[State]], path: Path) -> WeightsFile:
+    with opened(path) as state:
+        return WeightsFile("torch", _state_layers(path, state.shapes, state.get), "torchvision")
 
 
 def _read_safetensors(path: Path) -> WeightsFile:
@@ -290,151 +282,4 @@ def _bfloat16_safetensor(path: Path, key: str) -> np.ndarray:
         header = json.loads(file.read(size))[key]
         begin, end = header["data_offsets"]
         file.seek(8 + size + begin)
-        return _from_bfloat16(np.frombuffer(file.read(end - begin), "<u2").reshape(header["shape"]))
-
-
-# torch's pickles get hold of strings and of tuples without attributes only, none of which they can change.
-
-
-class _Storage(NamedTuple):
-    """An array of the file, not yet read; `code` is NumPy's name of its elements' type, u2 for bfloat16."""
-
-    key: str
-    code: str
-    elements: int
-
-
-class _Tensor(NamedTuple):
-    """A view into a storage; all in elements."""
-
-    storage: _Storage
-    offset: int
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-
-
-class _Call(NamedTuple):
-    """A function that a pickle may call; of the bare function it could set attributes."""
-
-    function: Callable[..., Any]
-
-    def __call__(self, *args: Any) -> Any:
-        return self.function(*args)
-
-
-def _rebuild_tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> _Tensor:
-    """What torch's functions of this name are called with; the rest is about gradients."""
-    sound = isinstance(storage, _Storage) and len(shape) == len(strides)
-    if not sound or not all(type(n) is int and n >= 0 for n in (offset, *shape, *strides)):
-        raise ValueError("a tensor that makes no sense")
-    return _Tensor(storage, offset, tuple(shape), tuple(strides))
-
-
-# `_rebuild_tensor` is what torchvision's own VGG files, of 2017, still say.
-_ALLOWED: dict[tuple[str, str], Any] = {
-    ("collections", "OrderedDict"): OrderedDict,
-    ("torch._utils", "_rebuild_tensor"): _Call(_rebuild_tensor),
-    ("torch._utils", "_rebuild_tensor_v2"): _Call(_rebuild_tensor),
-    ("torch._utils", "_rebuild_parameter"): _Call(lambda tensor, *_: tensor),
-}
-_CODES = {"Float": "f4", "Double": "f8", "Half": "f2", "BFloat16": "u2", "Long": "i8"}
-_CODES |= {"Int": "i4", "Short": "i2", "Char": "i1", "Byte": "u1", "Bool": "?"}
-for _name, _code in _CODES.items():
-    _ALLOWED["torch", f"{_name}Storage"] = _ALLOWED["torch.cuda", f"{_name}Storage"] = _code
-
-
-class _Unpickler(pickle.Unpickler):
-    """Reads a pickle that may hold plain values and tensors, and nothing else."""
-
-    def __init__(self, file: Any, path: Path):
-        super().__init__(file)
-        self.path = path
-        self.storages: dict[str, _Storage] = {}
-
-    def find_class(self, module: str, name: str) -> Any:
-        """Called for every global that a pickle names, whichever opcode names it."""
-        if (module, name) not in _ALLOWED:
-            raise InputError(
-                f"{self.path} asks for {module}.{name}, which weights do not need, and was read no further; "
-                "give a state dict of tensors, or a .safetensors file"
-            )
-        return _ALLOWED[module, name]
-
-    def persistent_load(self, pid: Any) -> _Storage:
-        """('storage', type, key, device, elements), in the older container with a view's place after it."""
-        kind, code, key, _, elements, *view = pid
-        sound = kind == "storage" and code in _CODES.values() and isinstance(key, str)
-        if not sound or any(view) or type(elements) is not int or elements < 0:
-            raise ValueError("a storage that makes no sense")
-        return self.storages.setdefault(key, _Storage(key, code, elements))
-
-
-def _array(tensor: _Tensor, fetch: Callable[[_Storage], bytes], order: str) -> np.ndarray:
-    """A tensor's values, as a view into its storage; `order` is NumPy's "<" or ">"."""
-    storage, offset, shape, strides = tensor
-    reach = offset + 1 + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
-    # The second check is against strides of zero, by which a small file could fill the memory.
-    if 0 in shape or reach > storage.elements or math.prod(shape) > storage.elements:
-        raise ValueError("a tensor that is empty or reaches past its storage")
-    values = np.frombuffer(fetch(storage), order + storage.code)
-    if values.size != storage.elements:
-        raise ValueError(f"storage {storage.key} has {values.size} elements, not {storage.elements}")
-    steps = [stride * values.itemsize for stride in strides]
-    view = np.lib.stride_tricks.as_strided(values[offset:], shape, steps, writeable=False)
-    return _from_bfloat16(view) if storage.code == "u2" else view
-
-
-def _from_state(path: Path, state: Any, fetch: Callable[[_Storage], bytes], order: str = "<") -> WeightsFile:
-    """The layers of an unpickled state dict, or of a checkpoint that has one as `state_dict`."""
-    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
-        state = state["state_dict"]
-    if not isinstance(state, dict):
-        raise InputError(f"{path} holds no state dict but a {type(state).__name__.strip('_')}")
-    shapes = {key: value.shape for key, value in state.items() if isinstance(key, str) and isinstance(value, _Tensor)}
-    layers = _state_layers(path, shapes, lambda key: _array(state[key], fetch, order))
-    return WeightsFile("torch", layers, "torchvision")
-
-
-def _read_torch_zip(path: Path) -> WeightsFile:
-    """The container since torch 1.6: NAME/data.pkl, NAME/data/KEY for each storage, often NAME/byteorder."""
-    with zipfile.ZipFile(path) as archive:
-        names = [name for name in archive.namelist() if name.endswith("/data.pkl")]
-        if len(names) != 1:
-            raise InputError(f"{path} is a zip archive, but not of torch (no data.pkl)")
-        folder = names[0].removesuffix("data.pkl")
-
-        def record(name: str) -> bytes:
-            # torch never compresses; a compressed record could be a thousand times the file's size.
-            if archive.getinfo(folder + name).compress_type != zipfile.ZIP_STORED:
-                raise ValueError(f"record {name} is compressed")
-            return archive.read(folder + name)
-
-        big = f"{folder}byteorder" in archive.namelist() and record("byteorder").strip() == b"big"
-        state = _Unpickler(io.BytesIO(record("data.pkl")), path).load()
-        fetch = functools.lru_cache(maxsize=1)(lambda storage: record(f"data/{storage.key}"))
-        return _from_state(path, state, fetch, ">" if big else "<")
-
-
-def _read_torch_stream(path: Path) -> WeightsFile:
-    """The older container: five pickles, then the storages: a count of 8 bytes, little-endian elements."""
-    with path.open("rb") as file:
-        for _ in ("magic number", "protocol", "system"):
-            _Unpickler(file, path).load()
-        unpickler = _Unpickler(file, path)
-        state, keys = unpickler.load(), _Unpickler(file, path).load()
-        places, place, end = {}, file.tell(), path.stat().st_size
-        for key in keys:
-            storage = unpickler.storages[key]
-            file.seek(place)
-            if int.from_bytes(file.read(8), "little") != storage.elements:
-                raise ValueError(f"storage {key} is not where it should be")
-            places[key], size = place + 8, storage.elements * np.dtype(storage.code).itemsize
-            place += 8 + size
-        if place > end:
-            raise ValueError(f"{place - end} bytes are missing at its end")
-
-        def fetch(storage: _Storage) -> bytes:
-            file.seek(places[storage.key])
-            return file.read(storage.elements * np.dtype(storage.code).itemsize)
-
-        return _from_state(path, state, fetch)
+        return from_bfloat16(np.frombuffer(file.read(end - begin), "<u2").reshape(header["shape"]))

@@ -1,4 +1,4 @@
-"""The words of the command line: commands, options, what they may be and what they mean.
+"""The words of the command line: commands, and which options each has; those of several commands are in `options`.
 
 Imports nothing slow, so that `jaxstyle --help` and a wrong word are answered at once.
 """
@@ -9,8 +9,24 @@ from typing import Any, NoReturn
 
 from jaxstyle import __version__, defaults
 from jaxstyle.errors import InputError, nearest
-from jaxstyle.presets import PRESETS
-from jaxstyle.values import SIDES, coloring, fraction, mixes, names, number, numbers, positive, several, table, whole
+from jaxstyle.options import (
+    STUDY_SIZE_HELP,
+    USUAL_CONTENT,
+    USUAL_STYLE,
+    Several,
+    add_control,
+    add_inversion,
+    add_masks,
+    add_network,
+    add_pair,
+    add_program,
+    add_seed,
+    add_size,
+    add_solver,
+    add_study,
+    add_terms,
+)
+from jaxstyle.values import SIDES, positive, whole
 
 EXAMPLES = """examples:
   jaxstyle demo
@@ -46,41 +62,6 @@ class Parser(argparse.ArgumentParser):
             given, choices = match[2].strip("'\""), [choice.strip(" '") for choice in match[3].split(",")]
             message = f"{match[1]} is {given!r}; it is one of {', '.join(choices)}{nearest(given, choices)}"
         raise InputError(f"{message} ({self.prog} --help)")
-
-
-class Axis(argparse.Action):
-    """Stores the values of a setting, ranges among them, and in which order settings were given."""
-
-    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
-        """One option with all its values."""
-        flat = [value for group in values for value in (group if isinstance(group, list) else [group])]
-        setattr(namespace, self.dest, flat)
-        namespace.axes = [*(dest for dest in namespace.axes if dest != self.dest), self.dest]
-
-
-class Several:
-    """Stands in for an argument group, and makes every setting take several values."""
-
-    ONE_VALUE = ("--weights", "--quiet", "--from")
-
-    def __init__(self, group: Any) -> None:
-        self.group = group
-
-    def add_argument(self, name: str, **options: Any) -> None:
-        """The option of `transfer`, as an axis."""
-        if name == "--save-every":
-            return
-        if name not in self.ONE_VALUE:
-            kind: Any = options.get("type")
-            if name == "--mix":
-                options |= {"type": mixes, "metavar": "X,...", "help": f"{options['help']}; {_MIXES}"}
-            elif options.get("nargs") == "+":  # a list for each value, with commas
-                options["type"] = numbers if kind is number else names
-                options["metavar"] = f"{options['metavar']},..."
-            elif kind in (number, positive, fraction) or hasattr(kind, "whole"):
-                options["type"] = several(kind)
-            options |= {"nargs": "+", "action": Axis}
-        self.group.add_argument(name, **options)
 
 
 def build_parser() -> Parser:
@@ -129,11 +110,11 @@ def _add_transfer(parser: argparse.ArgumentParser) -> None:
         metavar="PNG",
         help="begin with a result of jaxstyle and its settings; options given here replace them",
     )
-    _add_program(parser.add_argument_group("network and size"))
-    _add_terms(parser.add_argument_group("what is minimised"))
-    _add_control(parser.add_argument_group("colour"))
-    _add_masks(parser.add_argument_group("regions"))
-    _add_solver(parser.add_argument_group("how"))
+    add_program(parser.add_argument_group("network and size"))
+    add_terms(parser.add_argument_group("what is minimised"))
+    add_control(parser.add_argument_group("colour"))
+    add_masks(parser.add_argument_group("regions"))
+    add_solver(parser.add_argument_group("how"))
 
 
 def _add_sweep(parser: argparse.ArgumentParser) -> None:
@@ -150,11 +131,11 @@ def _add_sweep(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lanes", type=whole(1, 10_000), metavar="N", help="side by side (default: as many as fit)")
     parser.add_argument("--distributed", action="store_true", help="share the work with other hosts (jax.distributed)")
     parser.add_argument("--yes", action="store_true", help=f"run more than {defaults.MOST_CELLS} combinations")
-    _add_program(Several(parser.add_argument_group("network and size")))
-    _add_terms(Several(parser.add_argument_group("what is minimised")))
-    _add_control(Several(parser.add_argument_group("colour")))
-    _add_masks(parser.add_argument_group("regions"))
-    _add_solver(Several(parser.add_argument_group("how")))
+    add_program(Several(parser.add_argument_group("network and size")))
+    add_terms(Several(parser.add_argument_group("what is minimised")))
+    add_control(Several(parser.add_argument_group("colour")))
+    add_masks(parser.add_argument_group("regions"))
+    add_solver(Several(parser.add_argument_group("how")))
     parser.set_defaults(size=[defaults.SWEEP_SIZE], axes=[])
 
 
@@ -168,10 +149,10 @@ def _add_batch(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--style", dest="styles", metavar="STYLE", nargs="+", required=True, help="what to paint like")
     parser.add_argument("-o", "--out", metavar="DIR", required=True, help="folder for the results")
     parser.add_argument("--lanes", type=whole(1, 10_000), metavar="N", help="side by side (default: as many as fit)")
-    _add_program(parser.add_argument_group("network and size"))
-    _add_terms(parser.add_argument_group("what is minimised"))
-    _add_control(parser.add_argument_group("colour"))
-    _add_solver(parser.add_argument_group("how"), save_every=False)
+    add_program(parser.add_argument_group("network and size"))
+    add_terms(parser.add_argument_group("what is minimised"))
+    add_control(parser.add_argument_group("colour"))
+    add_solver(parser.add_argument_group("how"), save_every=False)
     parser.set_defaults(size=defaults.SIZE, masks=None, style_masks=None, distributed=False)
 
 
@@ -182,7 +163,7 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
         "and each one's picture at equal cost. With --networks: the pair as each network paints it, by Adam, from "
         "coarse to fine, with the same relative weights."
     )
-    _add_pair(parser)
+    add_pair(parser)
     parser.set_defaults(masks=None, style_masks=None)
     parser.add_argument(
         "--networks",
@@ -207,7 +188,7 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
     )
     parser.set_defaults(steps=defaults.STEPS)
     parser.add_argument("-o", "--out", metavar="FIG.png", help="(default: CONTENT_STYLE_comparison.png, here)")
-    _add_size(parser, defaults.COMPARE_SIZE)
+    add_size(parser, defaults.COMPARE_SIZE)
     parser.add_argument(
         "--evaluations",
         type=whole(2, 10_000),
@@ -222,10 +203,10 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
         metavar="X",
         help=f"Adam's learning rates (default: {' '.join(f'{x:g}' for x in defaults.COMPARE_RATES)})",
     )
-    _add_seed(parser)
+    add_seed(parser)
     parser.add_argument("--quiet", action="store_true", help="print only the result's name")
-    _add_network(parser.add_argument_group("network"))
-    _add_terms(parser.add_argument_group("what is minimised"), mix=False)
+    add_network(parser.add_argument_group("network"))
+    add_terms(parser.add_argument_group("what is minimised"), mix=False)
 
 
 def _add_ablate(parser: argparse.ArgumentParser) -> None:
@@ -234,13 +215,13 @@ def _add_ablate(parser: argparse.ArgumentParser) -> None:
         "style to content (columns). DIR is a sweep's folder, with ablation.png, .pdf and .json in it; the same "
         "command again goes on where it was stopped."
     )
-    _add_pair(parser)
+    add_pair(parser)
     parser.add_argument("-o", "--out", metavar="DIR", help="folder (default: CONTENT_STYLE_ablation, here)")
     parser.add_argument(
         "--layers",
         nargs="+",
         metavar="NAME",
-        help=f"style layers, shallow to deep (default: {_STYLE_LAYERS})",
+        help=f"style layers, shallow to deep (default: {USUAL_STYLE})",
     )
     parser.add_argument(
         "--ratios",
@@ -250,10 +231,10 @@ def _add_ablate(parser: argparse.ArgumentParser) -> None:
         metavar="X",
         help=f"style weight over content weight (default: {' '.join(f'{x:g}' for x in defaults.ABLATE_RATIOS)})",
     )
-    parser.add_argument("--content-layers", nargs="+", metavar="NAME", help=f"(default: {_CONTENT_LAYERS})")
+    parser.add_argument("--content-layers", nargs="+", metavar="NAME", help=f"(default: {USUAL_CONTENT})")
     parser.add_argument("--network", choices=defaults.NETWORKS, default=defaults.NETWORK, help="(default: %(default)s)")
     parser.add_argument("--weights", metavar="FILE", help="weights: .h5, .pth or .safetensors")
-    _add_size(parser, defaults.ABLATE_SIZE)
+    add_size(parser, defaults.ABLATE_SIZE)
     parser.add_argument(
         "--steps", type=whole(1, 10**6), default=defaults.ABLATE_STEPS, metavar="N", help="(default: %(default)s)"
     )
@@ -270,7 +251,7 @@ def _add_ablate(parser: argparse.ArgumentParser) -> None:
         metavar="START",
         help=f"{', '.join(defaults.STARTS)} or a picture FILE (default: %(default)s, as in the paper)",
     )
-    _add_seed(parser)
+    add_seed(parser)
     parser.add_argument("--quiet", action="store_true", help="print only the results' names")
 
 
@@ -281,9 +262,9 @@ def _add_reconstruct(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("picture", metavar="IMAGE", help="the picture to look into")
     parser.add_argument("-o", "--out", metavar="FIG.png", help="(default: IMAGE_reconstructions.png, here)")
-    _add_study(parser, f"the first one and {_STYLE_LAYERS}", defaults.INVERSION_STEPS, "of each reconstruction")
-    parser.add_argument("--size", type=whole(*SIDES), metavar="N", help=_STUDY_SIZE)
-    _add_inversion(parser, defaults.INVERSION_VARIATION)
+    add_study(parser, f"the first one and {USUAL_STYLE}", defaults.INVERSION_STEPS, "of each reconstruction")
+    parser.add_argument("--size", type=whole(*SIDES), metavar="N", help=STUDY_SIZE_HELP)
+    add_inversion(parser, defaults.INVERSION_VARIATION)
 
 
 def _add_texture(parser: argparse.ArgumentParser) -> None:
@@ -293,9 +274,9 @@ def _add_texture(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("picture", metavar="STYLE", help="the picture to make textures of")
     parser.add_argument("-o", "--out", metavar="FIG.png", help="(default: STYLE_textures.png, here)")
-    _add_study(parser, _STYLE_LAYERS, defaults.TEXTURE_STEPS, "at each size")
+    add_study(parser, USUAL_STYLE, defaults.TEXTURE_STEPS, "at each size")
     sides = whole(*SIDES)
-    parser.add_argument("--source-size", type=sides, metavar="N", help=_STUDY_SIZE)
+    parser.add_argument("--source-size", type=sides, metavar="N", help=STUDY_SIZE_HELP)
     parser.add_argument("--size", type=sides, metavar="N", help="long side of the textures (default: the source's)")
     parser.add_argument("--width", type=sides, metavar="N", help="of the textures, in pixels")
     parser.add_argument("--height", type=sides, metavar="N", help="of the textures, in pixels")
@@ -303,7 +284,7 @@ def _add_texture(parser: argparse.ArgumentParser) -> None:
         "--style-loss", choices=defaults.STYLE_LOSSES, default="gram", help="what is compared (default: %(default)s)"
     )
     parser.add_argument("--tile", action="store_true", help="textures that repeat without a seam; sides in 16 pixels")
-    _add_inversion(parser, defaults.TEXTURE_VARIATION)
+    add_inversion(parser, defaults.TEXTURE_VARIATION)
 
 
 def _add_features(parser: argparse.ArgumentParser) -> None:
@@ -312,181 +293,15 @@ def _add_features(parser: argparse.ArgumentParser) -> None:
         "FIG.png, FIG.pdf and FIG.json."
     )
     parser.add_argument("picture", metavar="IMAGE", help="the picture to look at")
-    parser.add_argument("--layer", metavar="NAME", help=f"(default: the middle one of {_STYLE_LAYERS})")
+    parser.add_argument("--layer", metavar="NAME", help=f"(default: the middle one of {USUAL_STYLE})")
     parser.add_argument("-o", "--out", metavar="FIG.png", help="(default: IMAGE_LAYER.png, here)")
-    parser.add_argument("--size", type=whole(*SIDES), metavar="N", help=_STUDY_SIZE)
+    parser.add_argument("--size", type=whole(*SIDES), metavar="N", help=STUDY_SIZE_HELP)
     parser.add_argument(
         "--count", type=whole(1, 512), default=defaults.FEATURES_COUNT, metavar="N", help="maps (default: %(default)s)"
     )
     parser.add_argument("--strongest", action="store_true", help="those of the largest mean square, not the first ones")
     parser.add_argument("--quiet", action="store_true", help="print only the result's name")
-    _add_network(parser.add_argument_group("network"))
-
-
-_CONTENT_LAYERS = f"the network's; {' '.join(defaults.CONTENT_LAYERS)} of a VGG"
-_STYLE_LAYERS = f"the network's; {' '.join(defaults.STYLE_LAYERS)} of a VGG"
-_MIXES = "0:1:5 goes from one of two to the other, 1,0,0:0,0,1:5 from the first of three to the third"
-_STUDY_SIZE = f"long side in pixels at which it is read (default: its own, at most {defaults.STUDY_SIZE})"
-
-
-def _add_study(parser: argparse.ArgumentParser, layers: str, steps: int, when: str) -> None:
-    parser.add_argument("--layers", nargs="+", metavar="NAME", help=f"(default: {layers})")
-    parser.add_argument(
-        "--steps", type=whole(1, 10**6), default=steps, metavar="N", help=f"{when} (default: %(default)s)"
-    )
-
-
-def _add_inversion(parser: argparse.ArgumentParser, variation: float) -> None:
-    parser.add_argument(
-        "--tv-weight", type=number, default=variation, metavar="X", help="smoothness (default: %(default)s)"
-    )
-    parser.add_argument("--optimizer", choices=defaults.SOLVERS, default="lbfgs", help="(default: %(default)s)")
-    _add_seed(parser)
-    parser.add_argument("--quiet", action="store_true", help="print only the results' names")
-    _add_network(parser.add_argument_group("network"))
-
-
-def _add_pair(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("content", metavar="CONTENT", help="the picture to paint")
-    parser.add_argument("styles", metavar="STYLE", nargs=1, help="the picture to paint like")
-
-
-def _add_size(parser: argparse.ArgumentParser, size: int) -> None:
-    parser.add_argument(
-        "--size", type=whole(*SIDES), default=size, metavar="N", help="long side in pixels (default: %(default)s)"
-    )
-
-
-def _add_seed(group: Any) -> None:
-    seeds = whole(0, 2**32 - 1)  # more bits than that JAX would drop
-    group.add_argument("--seed", type=seeds, default=defaults.SEED, metavar="N", help="(default: %(default)s)")
-
-
-def _add_program(group: Any) -> None:
-    _add_network(group)
-    group.add_argument(
-        "--size",
-        type=whole(*SIDES),
-        metavar="N",
-        help=f"long side in pixels (default: the content's, at most {defaults.SIZE})",
-    )
-    group.add_argument(
-        "--min-size",
-        type=whole(*SIDES),
-        metavar="N",
-        help=f"where coarse-to-fine starts; equal to --size: a single size (default: {defaults.COARSEST})",
-    )
-
-
-def _add_network(group: Any) -> None:
-    group.add_argument("--network", choices=defaults.NETWORKS, default=defaults.NETWORK, help="(default: %(default)s)")
-    group.add_argument("--weights", metavar="FILE", help="weights: .h5, .pth or .safetensors")
-    group.add_argument("--pooling", choices=("max", "average"), help="(default: the network's own)")
-    group.add_argument("--padding", choices=("zero", "edge", "reflect"), help="(default: the network's own)")
-    group.add_argument(
-        "--precision",
-        choices=("float32", "bfloat16"),
-        help="of convolutions (default: bfloat16 on TPUs and on GPUs from Ampere on, else float32)",
-    )
-
-
-def _add_terms(group: Any, *, mix: bool = True) -> None:
-    group.add_argument(
-        "--preset",
-        choices=tuple(PRESETS),
-        default="default",
-        help="settings that belong together, which other options replace; jaxstyle presets says more",
-    )
-    group.add_argument("--style-loss", choices=defaults.STYLE_LOSSES, help="(default: gram, or the preset's own)")
-    group.add_argument(
-        "--style-weight",
-        type=number,
-        metavar="X",
-        help=f"30 keeps the content clear, 300 drowns most of it (default: {defaults.STYLE_WEIGHT:g})",
-    )
-    group.add_argument("--content-weight", type=number, metavar="X", help=f"(default: {defaults.CONTENT_WEIGHT:g})")
-    group.add_argument(
-        "--tv-weight", type=number, metavar="X", help=f"smoothness (default: {defaults.VARIATION_WEIGHT:g})"
-    )
-    group.add_argument("--content-layers", nargs="+", metavar="NAME", help=f"(default: {_CONTENT_LAYERS})")
-    group.add_argument("--style-layers", nargs="+", metavar="NAME", help=f"(default: {_STYLE_LAYERS})")
-    group.add_argument(
-        "--layer-weights",
-        nargs="+",
-        type=number,
-        metavar="X",
-        help="one for each style layer (default: equal)",
-    )
-    if mix:
-        group.add_argument("--mix", nargs="+", type=number, metavar="X", help="one for each STYLE (default: equal)")
-        group.add_argument(
-            "--mix-layers",
-            type=table,
-            metavar="X,.../X,...",
-            help="for each STYLE one number for each style layer: 1,1,0,0,0/0,0,1,1,1 takes fine strokes from the "
-            "first and composition from the second (default: equal)",
-        )
-        group.add_argument(
-            "--style-scale",
-            type=positive,
-            metavar="X",
-            help="size of each STYLE over that of the result: 2 for larger strokes, 0.5 for finer (default: 1)",
-        )
-
-
-def _add_control(group: Any) -> None:
-    group.add_argument(
-        "--color",
-        type=coloring,
-        choices=("style", "content", *defaults.COLORINGS[1:]),
-        help="style: the style's colours (default). content: the content's, by the way that suits most pictures, "
-        f"{defaults.CONTENT_COLORING}. luminance: paints in grey, and colours the result by the content, in YIQ. lab: "
-        "paints in colour, and takes only the lightness of the result, in CIELAB. match: gives the styles the mean "
-        "and the covariance of the content's colours first",
-    )
-
-
-def _add_masks(group: Any) -> None:
-    group.add_argument(
-        "--masks",
-        nargs="+",
-        metavar="FILE",
-        help="one for each STYLE: white where it goes, black where not, grey between; elsewhere CONTENT stays",
-    )
-    group.add_argument(
-        "--style-masks",
-        nargs="+",
-        metavar="FILE",
-        help="one for each STYLE: white where it is taken from; the word all takes it whole (default: all)",
-    )
-
-
-def _add_solver(group: Any, *, save_every: bool = True) -> None:
-    group.add_argument("--optimizer", choices=defaults.SOLVERS, help="(default: adam)")
-    group.add_argument(
-        "--rate", type=positive, metavar="X", help=f"Adam's learning rate (default: {defaults.ADAM_RATE})"
-    )
-    group.add_argument(
-        "--steps",
-        type=whole(1, 10**6),
-        metavar="N",
-        help=f"at each size (default: {defaults.STEPS})",
-    )
-    group.add_argument(
-        "--init",
-        metavar="START",
-        help=f"{', '.join(defaults.STARTS)} or a picture FILE (default: content)",
-    )
-    group.add_argument(
-        "--average",
-        type=fraction,
-        metavar="X",
-        help="decay of a running mean of the iterates, such as 0.95 (default: off)",
-    )
-    _add_seed(group)
-    if save_every:
-        group.add_argument("--save-every", type=whole(1, 10**6), metavar="N", help="write a picture every N steps too")
-    group.add_argument("--quiet", action="store_true", help="print only the result's name")
+    add_network(parser.add_argument_group("network"))
 
 
 def _add_weights(parser: argparse.ArgumentParser) -> None:

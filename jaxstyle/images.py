@@ -1,18 +1,15 @@
 """Pictures on disk to arrays and back: sRGB, float32 in [0, 1], rows first, (height, width, 3).
 
 Reading turns any picture upright (EXIF), takes it to sRGB through its own colour profile, sets alpha aside
-and resizes in float. Writing puts the picture and its record in place in one step each: a reader finds the
-old file or the new one, never half of one. Everything is NumPy, so that nothing here imports JAX.
+and resizes in float. Writing puts the picture and its record in place whole. Everything is NumPy, so that nothing
+here imports JAX.
 """
 
 import contextlib
 import hashlib
 import io
-import itertools
 import json
-import math
 import os
-import secrets
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -25,6 +22,7 @@ from numpy.typing import ArrayLike
 from PIL import Image, ImageCms, PngImagePlugin, UnidentifiedImageError
 
 from jaxstyle.errors import InputError, nearest
+from jaxstyle.files import StrPath, near, plain_values, shown, try_folder, write_files
 
 MAX_PIXELS = 200_000_000  # of a file; above it, a small file that unpacks to fill the memory is likelier
 MIN_SIDE = 16  # one cell of a VGG's relu5_1, which comes after four poolings
@@ -42,7 +40,6 @@ WRITE_FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 RECORD_KEY = "jaxstyle"
 
-StrPath = str | os.PathLike[str]
 Pixels = Float32[np.ndarray, "h w 3"]
 Alpha = Float32[np.ndarray, "h w"]
 Resized = Float32[np.ndarray, "{height} {width} 3"]
@@ -73,7 +70,7 @@ def load_picture(path: StrPath, size: int | None = None, *, multiple: int = 1) -
     or less than `MIN_SIDE` pixels on a side once resized, and for a `size` out of range.
     """
     _check_size(size)
-    name = _shown(path)
+    name = shown(path)
     with _open_file(path) as file:
         with _pillow(name):
             image = Image.open(file, formats=READ_FORMATS)
@@ -124,7 +121,7 @@ def save_image(
     failure, a full disk or Ctrl-C among them, leaves the old files as they were.
     """
     check_writable(path)
-    target, name = Path(path), _shown(path)
+    target, name = Path(path), shown(path)
     kind, options = WRITE_FORMATS[target.suffix.lower()]
     pixels = _checked(name, image, "image", (*np.shape(image)[:2], 3))
     if alpha is not None:
@@ -156,40 +153,23 @@ def read_record(path: StrPath) -> dict[str, Any]:
             if isinstance(record, dict):
                 return record
     raise InputError(
-        f"{_shown(path)} has no record, neither inside it nor in a .json file beside it; "
+        f"{shown(path)} has no record, neither inside it nor in a .json file beside it; "
         "give a picture that jaxstyle wrote with its record"
     )
 
 
 def check_writable(path: StrPath) -> None:
-    """Raise `InputError` unless `save_image` could write to `path` now: call it before a long run.
-
-    The directory is tried with a file that is removed again, as permissions alone do not tell of a
-    read-only or a full disk.
-    """
+    """Raise `InputError` unless `save_image` could write to `path` now: call it before a long run."""
     target = Path(path)
     try:
         reason = _refusal(target)
     except OSError as error:
         reason = f"{error.strerror}; name a file elsewhere"
     if reason:
-        raise InputError(f"{_shown(path)} cannot be written: {reason}")
+        raise InputError(f"{shown(path)} cannot be written: {reason}")
 
 
 # Reading
-
-
-def _shown(path: StrPath) -> str:
-    """The path as it can stand in a one-line message, whatever characters it holds."""
-    text = os.fspath(path)
-    return text if text and text.isprintable() else ascii(text)
-
-
-def _near(path: Path) -> str:
-    """The ending that names the entry beside `path` most like it; a huge directory is not read to its end."""
-    with contextlib.suppress(OSError), os.scandir(path.parent) as entries:
-        return nearest(path.name, [entry.name for entry in itertools.islice(entries, 2000)])
-    return ""
 
 
 def _check_size(size: object) -> None:
@@ -198,10 +178,10 @@ def _check_size(size: object) -> None:
 
 
 def _open_file(path: StrPath) -> BinaryIO:
-    source, name = Path(path), _shown(path)
+    source, name = Path(path), shown(path)
     try:
         if not source.exists():
-            raise InputError(f"{name} does not exist; give a picture file{_near(source)}")
+            raise InputError(f"{name} does not exist; give a picture file{near(source)}")
         if not source.is_file():  # a pipe would be waited for, and cannot be read twice
             kind = "a directory" if source.is_dir() else "not a plain file"
             raise InputError(f"{name} is {kind}; give a picture file")
@@ -386,21 +366,8 @@ def _checked(name: str, values: ArrayLike, what: str, shape: tuple[int, ...]) ->
     return np.clip(array, 0, 1)
 
 
-def plain_values(value: Any) -> Any:
-    """`value` as strict JSON can hold it, so that no odd number or path in a record loses a picture."""
-    if isinstance(value, Mapping):
-        return {str(key): plain_values(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain_values(item) for item in value]
-    if hasattr(value, "tolist"):  # NumPy's and JAX's arrays and numbers
-        return plain_values(value.tolist())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if value is None or isinstance(value, str | int) else str(value)
-
-
 def _text_in_png(path: StrPath) -> str:
-    with _open_file(path) as file, _pillow(_shown(path)):
+    with _open_file(path) as file, _pillow(shown(path)):
         return Image.open(file, formats=("PNG",)).info[RECORD_KEY]
 
 
@@ -413,33 +380,10 @@ def _refusal(target: Path) -> str | None:
         return f"{allowed}{nearest(target.suffix, WRITE_FORMATS)}"
     folder, beside = target.parent, target.with_suffix(".json")
     if not folder.is_dir():
-        return f"there is no directory {_shown(folder)}{_near(folder)}"
+        return f"there is no directory {shown(folder)}{near(folder)}"
     if beside.is_dir():
-        return f"the place of its record, {_shown(beside)}, is a directory; name another file"
+        return f"the place of its record, {shown(beside)}, is a directory; name another file"
     with contextlib.suppress(FileNotFoundError):
         target.lstat()  # fails on a name that is too long
-    trial = _temporary(folder)
-    try:
-        trial.write_bytes(b"x")
-    finally:
-        trial.unlink(missing_ok=True)
+    try_folder(folder)
     return None
-
-
-def write_files(writers: Mapping[Path, Callable[[BinaryIO], object]]) -> None:
-    """Write every file under a temporary name in its own directory, and only then rename them all."""
-    temporaries = {target: _temporary(target.parent) for target in writers}
-    try:
-        for target, write in writers.items():
-            with open(temporaries[target], "xb") as file:
-                write(file)
-        for target, temporary in temporaries.items():
-            os.replace(temporary, target)
-    finally:
-        for temporary in temporaries.values():
-            with contextlib.suppress(OSError):  # FileNotFoundError once renamed
-                temporary.unlink()
-
-
-def _temporary(folder: Path) -> Path:
-    return folder / f".jaxstyle-{secrets.token_hex(8)}.tmp"

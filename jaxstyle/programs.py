@@ -34,7 +34,7 @@ from jaxstyle.objective import (
 )
 from jaxstyle.regions import Regions, make_regions, style_shares
 from jaxstyle.solvers import Adam, Info, Solver, ValueAndGrad
-from jaxstyle.starts import resize, starting_image
+from jaxstyle.starts import resize, scaled_size, starting_image
 from jaxstyle.types import Image, Key, Picture, Scalar
 
 CPU_CHUNK = 10  # steps between two looks at the result
@@ -278,8 +278,7 @@ def _sized(image: Picture, size: tuple[int, int]) -> Image:
 
 
 def _scaled(style: Picture, ratio: float, smallest: int) -> Image:
-    h, w = (max(smallest, round(side * ratio)) for side in style.shape[:2])
-    return _sized(style, (h, w))
+    return _sized(style, scaled_size(style.shape[:2], ratio, smallest=smallest))
 
 
 class Runner(NamedTuple):

@@ -20,7 +20,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
-from jaxstyle.images import StrPath, load_picture, plain_values, resize, write_files
+from jaxstyle.files import StrPath, plain_values, write_files
+from jaxstyle.images import load_picture, resize
 from jaxstyle.layout import Axis, Caption, Place, Size, lay_out, places, scaled
 
 SHEET, PAGE = "sheet.png", "report.html"

@@ -42,6 +42,12 @@ def scale_sizes(
         sizes.append((h, w))
 
 
+def scaled_size(size: Sequence[int], ratio: float, *, smallest: int) -> tuple[int, int]:
+    """A picture's (height, width) times `ratio`, no side of which is below `smallest`."""
+    height, width = (max(smallest, round(side * ratio)) for side in size)
+    return height, width
+
+
 @functools.partial(jax.jit, static_argnums=(1, 2))
 def resize(image: Picture, height: int, width: int) -> Float[Array, "{height} {width} 3"]:
     """Lanczos resampling, antialiased when shrinking; clipped to [0, 1]."""

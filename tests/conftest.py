@@ -30,7 +30,9 @@ MODULES = (
     "solvers",
     "starts",
     "weights",
+    "pickles",
     "formats",
+    "files",
     "images",
 )
 with install_import_hook([f"jaxstyle.{module}" for module in MODULES], "beartype.beartype"):

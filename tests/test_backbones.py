@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,7 +14,7 @@ import pytest
 from commandline import Said, refused
 from layouts import old_names, state_dict, torch_features, write_keras
 from safetensors.numpy import save_file
-from tiny import check_gradient, picture, primitives, x64
+from tiny import check_gradient, check_pooling, picture, primitives, x64
 
 import jaxstyle
 from jaxstyle import defaults, networks, tpu
@@ -169,14 +168,7 @@ def test_cells_are_what_a_texture_that_tiles_must_have_whole() -> None:
 
 @pytest.mark.parametrize("size", [(7, 9), (8, 6), (3, 4)])
 def test_overlapping_pool_equals_that_of_flax(size: tuple[int, int]) -> None:
-    x = jnp.asarray(np.random.default_rng(4).normal(size=(*size, 3)), jnp.float32)
-    for pooling, theirs in (("max", nn.max_pool), ("average", nn.avg_pool)):
-        with jax.numpy_dtype_promotion("standard"):  # flax divides by an integer
-            expected, pull_back = jax.vjp(lambda x, theirs=theirs: theirs(x, (3, 3), (2, 2)), x)
-            gradient = pull_back(expected)[0]
-        actual, pull_back = jax.vjp(lambda x, pooling=pooling: overlapping_pool(x, pooling), x)
-        np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-7)
-        np.testing.assert_allclose(pull_back(expected)[0], gradient, rtol=1e-5, atol=1e-7)
+    check_pooling(overlapping_pool, size, side=3)
 
 
 @pytest.mark.parametrize("padding", MODES)

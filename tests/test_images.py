@@ -844,5 +844,5 @@ def test_reading_pictures_needs_no_jax_and_prints_nothing():
     names = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     names |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     assert not {name for name in names if name.split(".")[0] in ("jax", "flax", "optax")}
-    assert {name for name in names if name.startswith("jaxstyle")} == {"jaxstyle.errors"}
+    assert {name for name in names if name.startswith("jaxstyle")} == {"jaxstyle.errors", "jaxstyle.files"}
     assert "print" not in {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}

@@ -1,11 +1,10 @@
 """Networks: features against a naive NumPy twin and PyTorch; what is computed and compiled is counted."""
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import TINY, check_gradient, features, network, picture, primitives, x64
+from tiny import TINY, check_gradient, check_pooling, features, network, picture, primitives, x64
 
 from jaxstyle import tpu
 from jaxstyle.errors import InputError
@@ -107,14 +106,7 @@ def test_features_of_a_rolled_periodic_image_are_rolled(pooling):
 
 @pytest.mark.parametrize("size", [(6, 8), (7, 5), (2, 3)])
 def test_pool_equals_that_of_flax(size):
-    x = jnp.asarray(np.random.default_rng(4).normal(size=(*size, 3)), jnp.float32)
-    for pooling, theirs in (("max", nn.max_pool), ("average", nn.avg_pool)):
-        with jax.numpy_dtype_promotion("standard"):  # flax divides by an integer
-            expected, pull_back = jax.vjp(lambda x, theirs=theirs: theirs(x, (2, 2), (2, 2)), x)
-            gradient = pull_back(expected)[0]
-        actual, pull_back = jax.vjp(lambda x, pooling=pooling: pool(x, pooling), x)
-        np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-7)
-        np.testing.assert_allclose(pull_back(expected)[0], gradient, rtol=1e-5, atol=1e-7)
+    check_pooling(pool, size, side=2)
 
 
 def test_gradient_of_deep_features_equals_finite_differences():

@@ -11,6 +11,8 @@ from tiny import OBJECTIVE, compilations, network, picture
 
 from jaxstyle import checks, forecast, optimise, programs
 from jaxstyle.errors import InputError
+from jaxstyle.networks import Network
+from jaxstyle.networks.densenet import DenseNet
 from jaxstyle.objective import LossTerms, Objective, Weights, loss_terms, make_targets
 from jaxstyle.optimise import DivergedError
 from jaxstyle.programs import Problem, make_runner, program_of, rate_of
@@ -470,6 +472,15 @@ def test_a_transfer_that_does_not_fit_is_refused_before_it_runs_with_the_largest
     h, w = round(96 * side / 128), side
     assert transfer(**{**settings, "content": content[:h, :w], "min_size": w}, memory=10**6).image.shape == (h, w, 3)
     assert transfer(memory=enough, **settings).image.shape == (96, 128, 3)
+
+
+def test_no_size_is_tried_that_the_network_cannot_take():
+    module = DenseNet(depths=(1, 1, 1, 1), growth=4, width=8)  # of 31 pixels its last block has none
+    params = {name: {key: jnp.ones(x) for key, x in shapes.items()} for name, shapes in module.parameter_shapes.items()}
+    content, objective = np.full((48, 64, 3), 0.5, np.float32), Objective(("dense3",), ("relu0", "dense4"))
+    options = {"network": Network(params, "dense", module, "torchvision"), "objective": objective, "steps": 1}
+    with pytest.raises(InputError, match=r"64 x 48 pixels with dense need some .* GB are free$"):
+        transfer(content, content, memory=10**5, **options)
 
 
 def test_what_certainly_fits_compiles_nothing(monkeypatch):

@@ -39,7 +39,9 @@ PURE = (
 OUTSIDE = (
     "values",
     "allocator",
+    "files",
     "images",
+    "pickles",
     "formats",
     "downloads",
     "weights",
@@ -47,6 +49,7 @@ OUTSIDE = (
     "report",
     "figures",
     "commands",
+    "options",
     "grammar",
     "cli",
 )

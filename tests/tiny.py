@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -89,6 +90,18 @@ def check_gradient(function: Callable[[Any], Any], x: np.ndarray, tolerance: flo
         expected, actual = (ahead - behind) / (2 * step), float((gradient * direction).sum())
         assert abs(expected) > 1e-12, "a direction without slope proves nothing"
         np.testing.assert_allclose(actual, expected, rtol=tolerance)
+
+
+def check_pooling(ours: Callable[..., Any], size: tuple[int, int], side: int) -> None:
+    """Pooling (x, "max" or "average") with stride 2, and its gradient, are those of flax for windows of this side."""
+    x = jnp.asarray(np.random.default_rng(4).normal(size=(*size, 3)), jnp.float32)
+    for pooling, theirs in (("max", nn.max_pool), ("average", nn.avg_pool)):
+        with jax.numpy_dtype_promotion("standard"):  # flax divides by an integer
+            expected, pull_back = jax.vjp(functools.partial(theirs, window_shape=(side, side), strides=(2, 2)), x)
+            gradient = pull_back(expected)[0]
+        actual, pull_back = jax.vjp(functools.partial(ours, pooling=pooling), x)
+        np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(pull_back(expected)[0], gradient, rtol=1e-5, atol=1e-7)
 
 
 def primitives(function: Callable[..., Any], *arguments: Any) -> Counter[str]:

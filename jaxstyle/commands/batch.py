@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from jaxstyle import defaults
+from jaxstyle.commands.folder import results_folder
 from jaxstyle.commands.grid import Setting
 from jaxstyle.commands.inputs import Inputs, check_options, read_picture, read_pictures
 from jaxstyle.commands.sweep import Cells, tasks_of
@@ -27,12 +28,7 @@ def run(options: argparse.Namespace) -> int:
     read = functools.cache(read_picture)
     refused: list[str] = []
     painted: list[tuple[argparse.Namespace, Inputs]] = []
-    new = not out.exists()
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {out} ({error.strerror}); name another with -o") from error
-    try:
+    with results_folder(out):
         for path in options.styles:
             read(path, options.size)  # what is wrong with a style is wrong with them all
         for file, name in zip(files, names, strict=True):
@@ -52,10 +48,6 @@ def run(options: argparse.Namespace) -> int:
         from jaxstyle.commands.cells import Job
 
         job = Job(options, axes, tasks, networks)
-    except BaseException:
-        if new:
-            out.rmdir()
-        raise
     code = job.run()
     diverged = [job.tasks[index[0]] for index, record in job.records.items() if record["status"] == "diverged"]
     refused += [f"{task.inputs.content.path} diverged" for task in diverged]

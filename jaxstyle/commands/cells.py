@@ -22,11 +22,11 @@ from jaxstyle.commands.grid import Setting
 from jaxstyle.commands.inputs import Inputs
 from jaxstyle.commands.records import made_from, mask_arrays, mask_words, save_result
 from jaxstyle.commands.session import CommandError, SweepBar, plain_line
-from jaxstyle.commands.settings import Settings, words
+from jaxstyle.commands.settings import LISTS, Settings, stacked, term_weights, words
 from jaxstyle.errors import InputError
-from jaxstyle.images import plain_values, read_record, write_files
+from jaxstyle.files import plain_values, write_files
+from jaxstyle.images import read_record
 from jaxstyle.networks import Network
-from jaxstyle.objective import Weights
 from jaxstyle.optimise import Result
 from jaxstyle.programs import runs_on_cpu
 from jaxstyle.report import Axis, Cell, Source, Sweep, contact_sheet, write_page
@@ -35,7 +35,6 @@ from jaxstyle.sweeps import Plan
 
 # Arrays to a program; all others change it.
 LANES = ("content_weight", "style_weight", "tv_weight", "layer_weights", "mix", "mix_layers", "rate", "seed")
-LISTS = ("layer_weights", "mix", "mix_layers")
 DIGITS = 6  # of the losses in records
 SUMMARY = "sweep.json"
 
@@ -76,10 +75,6 @@ class Group:
         s = first.settings
         settings = [task.settings for task in tasks]
 
-        def stacked(name: str) -> Any:
-            values = [getattr(s, name) for s in settings]
-            return values[0] if len(set(values)) == 1 else np.asarray(values, np.float32)
-
         def pictures(of: Callable[[Inputs], np.ndarray]) -> Any:
             kept = [of(task.inputs) for task in tasks]
             same = all(pixels is kept[0] for pixels in kept)
@@ -88,17 +83,15 @@ class Group:
         # Of each picture, and each pair of them, one array: what all lanes share is computed once.
         content = functools.cache(functools.partial(prepared_content, s.color))
         styled = functools.cache(functools.partial(prepared_style, s.color))
-        layers, mix, table = (None if x is None else np.asarray(x, np.float32) for x in map(stacked, LISTS))
-        table = None if table is None else table.swapaxes(-1, -2)
         # The style weight always has an axis, so that there is one if nothing else varies.
         style = np.asarray([x.style_weight for x in settings], np.float32)
         self.plan = Plan.of(
             pictures(lambda inputs: content(inputs.content)),
             [pictures(lambda x, i=i: styled(x.styles[i], x.content)) for i in range(len(first.inputs.styles))],  # type: ignore[misc]
             network=network,
-            weights=Weights(stacked("content_weight"), style, stacked("tv_weight"), layers, mix, table),
+            weights=term_weights(*settings)._replace(style=style),
             objective=s.objective,
-            solver=replace(s.solver, rate=stacked("rate")) if isinstance(s.solver, Adam) else s.solver,
+            solver=replace(s.solver, rate=stacked(settings, "rate")) if isinstance(s.solver, Adam) else s.solver,
             steps=s.steps,
             init=s.init if first.inputs.start is None else first.inputs.start.pixels,  # type: ignore[arg-type]
             min_size=s.min_size,

@@ -10,8 +10,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
 from jaxstyle import defaults
 from jaxstyle.commands import compare_networks
 from jaxstyle.commands.inputs import Inputs, check_options, default_name, read_pictures
@@ -57,18 +55,15 @@ def run(options: argparse.Namespace) -> int:
 
     from jaxstyle.commands.records import origin
     from jaxstyle.commands.session import start_jax
-    from jaxstyle.commands.settings import open_network, resolve
+    from jaxstyle.commands.settings import open_network, resolve, term_weights
     from jaxstyle.comparison import Pair
-    from jaxstyle.objective import Weights
     from jaxstyle.starts import starting_image
 
     start_jax()
     settings = resolve(options, inputs.size)
     record = origin(inputs, settings)
-    layers = None if settings.layer_weights is None else np.asarray(settings.layer_weights, np.float32)
-    weights = Weights(settings.content_weight, settings.style_weight, settings.tv_weight, layers)
-    styles = [style.pixels for style in inputs.styles]
-    pair = Pair(open_network(settings, options.quiet), inputs.content.pixels, styles, weights, settings.objective)
+    styles, network = [style.pixels for style in inputs.styles], open_network(settings, options.quiet)
+    pair = Pair(network, inputs.content.pixels, styles, term_weights(settings), settings.objective)
     key, content = jax.random.key(settings.seed), jax.numpy.asarray(pair.content)
     starts = {start: starting_image(key, start, content, styles, content.shape[:2]) for start in STARTS}  # type: ignore[arg-type]
     began, runs = time.time(), []

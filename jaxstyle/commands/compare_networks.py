@@ -78,10 +78,9 @@ def _paint(inputs: Inputs, settings: "Settings", random: bool, options: argparse
     """One network's picture, by Adam from coarse to fine."""
     import jax
 
-    from jaxstyle.commands.settings import open_network
+    from jaxstyle.commands.settings import open_network, term_weights
     from jaxstyle.comparison import Pair
     from jaxstyle.networks import random_network
-    from jaxstyle.objective import Weights
     from jaxstyle.optimise import transfer
     from jaxstyle.weights import module_options
 
@@ -90,10 +89,8 @@ def _paint(inputs: Inputs, settings: "Settings", random: bool, options: argparse
         network = random_network(settings.network, seed=settings.seed).with_options(**chosen)
     else:
         network = open_network(settings, options.quiet)
-    layers = None if settings.layer_weights is None else np.asarray(settings.layer_weights, np.float32)
-    weights = Weights(settings.content_weight, settings.style_weight, settings.tv_weight, layers)
-    styles = [style.pixels for style in inputs.styles]
-    pair, start = Pair(network, inputs.content.pixels, styles, weights, settings.objective), time.time()
+    styles, start = [style.pixels for style in inputs.styles], time.time()
+    pair = Pair(network, inputs.content.pixels, styles, term_weights(settings), settings.objective)
     result = transfer(
         **(pair._asdict() | {"styles": styles}),
         steps=options.evaluations,

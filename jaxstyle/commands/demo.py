@@ -6,8 +6,8 @@ import time
 from importlib.resources import files
 from pathlib import Path
 
+from jaxstyle.commands.folder import results_folder
 from jaxstyle.commands.transfer import paint
-from jaxstyle.errors import InputError
 from jaxstyle.images import check_writable
 
 RESULTS = {"style_strokes": "harbour_strokes.png", "style_pattern": "harbour_pattern.png"}
@@ -16,12 +16,9 @@ RESULTS = {"style_strokes": "harbour_strokes.png", "style_pattern": "harbour_pat
 def run(options: argparse.Namespace) -> int:
     """Paints the harbour twice."""
     began, out = time.time(), Path(options.out)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {out} ({error.strerror}); name another with -o") from error
-    for name in RESULTS.values():
-        check_writable(out / name)
+    with results_folder(out):
+        for name in RESULTS.values():
+            check_writable(out / name)
     if not options.quiet:
         what = f"painting a harbour in two styles, {options.size} pixels wide, with the compact network"
         print(what, file=sys.stderr)

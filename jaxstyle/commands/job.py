@@ -19,10 +19,9 @@ from jaxstyle.commands.coloring import finished, prepared_content, prepared_styl
 from jaxstyle.commands.inputs import Inputs
 from jaxstyle.commands.records import mask_arrays, origin, save_result
 from jaxstyle.commands.session import CommandError, StepsBar, plain_line
-from jaxstyle.commands.settings import Settings
+from jaxstyle.commands.settings import Settings, term_weights
 from jaxstyle.errors import InputError
 from jaxstyle.networks import Network
-from jaxstyle.objective import Weights
 from jaxstyle.optimise import DivergedError, Progress, Result, transfer
 from jaxstyle.programs import runs_on_cpu
 
@@ -67,15 +66,11 @@ class Job:
     def _transfer(self, bar: StepsBar) -> Result:
         s = self.settings
         start: Any = s.init if self.inputs.start is None else self.inputs.start.pixels
-        numbers = (s.layer_weights, s.mix, s.mix_layers)
-        layers, mix, table = (None if x is None else np.asarray(x, np.float32) for x in numbers)
         return transfer(
             prepared_content(s.color, self.inputs.content),
             [prepared_style(s.color, style, self.inputs.content) for style in self.inputs.styles],
             network=self.network,
-            weights=Weights(
-                s.content_weight, s.style_weight, s.tv_weight, layers, mix, None if table is None else table.T
-            ),
+            weights=term_weights(s),
             objective=s.objective,
             solver=s.solver,
             steps=s.steps,

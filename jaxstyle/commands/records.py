@@ -15,7 +15,8 @@ from jaxstyle.commands.masks import WHOLE, MaskFile
 from jaxstyle.commands.session import CommandError, plain_line
 from jaxstyle.commands.settings import Settings
 from jaxstyle.errors import InputError
-from jaxstyle.images import Picture, plain_values, resize, save_image
+from jaxstyle.files import plain_values
+from jaxstyle.images import Picture, resize, save_image
 from jaxstyle.weights import show
 
 MASKS = ("masks", "style_masks")

@@ -1,9 +1,11 @@
 """The settings of a transfer: the command line's options, completed from the preset and checked."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
+
+import numpy as np
 
 from jaxstyle import defaults
 from jaxstyle.checks import check_layers
@@ -11,10 +13,12 @@ from jaxstyle.commands.inputs import check_count
 from jaxstyle.commands.session import download_bar, usual_precision
 from jaxstyle.errors import InputError
 from jaxstyle.networks import ARCHITECTURES, Network
-from jaxstyle.objective import FORMULAE, Objective
+from jaxstyle.objective import FORMULAE, Objective, Weights
 from jaxstyle.presets import PRESETS, Preset
 from jaxstyle.solvers import SOLVERS, Adam, Solver
 from jaxstyle.weights import load_network
+
+LISTS = ("layer_weights", "mix", "mix_layers")  # settings of several numbers
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,20 @@ class Settings:
             return Adam(rate=self.rate)
         preset = PRESETS[self.preset]
         return preset.solver if preset.optimizer == self.optimizer else SOLVERS[self.optimizer]()
+
+
+def stacked(settings: Sequence[Settings], name: str) -> Any:
+    """A setting as it is, where all have the same; else an array of each one's."""
+    values = [getattr(one, name) for one in settings]
+    return values[0] if len(set(values)) == 1 else np.asarray(values, np.float32)
+
+
+def term_weights(*settings: Settings) -> Weights:
+    """What the terms, layers and styles weigh; what differs between several settings has an axis of them in front."""
+    lists = (stacked(settings, name) for name in LISTS)
+    layers, mix, table = (None if x is None else np.asarray(x, np.float32) for x in lists)
+    content, style, variation = (stacked(settings, f"{name}_weight") for name in ("content", "style", "tv"))
+    return Weights(content, style, variation, layers, mix, None if table is None else table.swapaxes(-1, -2))
 
 
 def usual(network: str, preset: str, optimizer: str | None = None, *, size: int = defaults.SIZE) -> Settings:

@@ -1,13 +1,13 @@
 """`jaxstyle sweep`: every combination of some settings, small; a sheet and a page to choose from."""
 
 import argparse
-import contextlib
 import functools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from jaxstyle.commands.folder import results_folder
 from jaxstyle.commands.grid import Setting, axes_of, cells_of, words_of_grid
 from jaxstyle.commands.inputs import Inputs, check_options, read_picture, read_pictures, with_words
 from jaxstyle.errors import InputError
@@ -33,7 +33,8 @@ def run(options: argparse.Namespace) -> int:
     tasks, networks = tasks_of(options, cells)
     from jaxstyle.commands.cells import Job, identity
 
-    with _folder(out, identity(axes, tasks)):
+    with results_folder(out):
+        _check_folder(out, identity(axes, tasks))
         job = Job(options, axes, tasks, networks)
     return job.run()
 
@@ -65,26 +66,14 @@ def file_name(axes: Sequence[Setting], index: Sequence[int]) -> str:
     return "_".join(["cell", *places]) + ".png"
 
 
-@contextlib.contextmanager
-def _folder(out: Path, identity: Any) -> Iterator[None]:
-    """Makes the folder, which is gone again if the block fails, or finds in it an earlier run of the same sweep."""
-    new = not out.exists()
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {out} ({error.strerror}); name another with -o") from error
-    try:
-        check_writable(out / "cell.png")
-        summary = out / "sweep.json"
-        if summary.exists():
-            _check_same(summary, identity)
-        elif any(out.iterdir()):
-            raise InputError(f"{out} is not empty, and holds no sweep; name a folder of its own with -o")
-        yield
-    except BaseException:
-        if new:
-            out.rmdir()
-        raise
+def _check_folder(out: Path, identity: Any) -> None:
+    """A folder holds nothing, or an earlier run of the same sweep."""
+    check_writable(out / "cell.png")
+    summary = out / "sweep.json"
+    if summary.exists():
+        _check_same(summary, identity)
+    elif any(out.iterdir()):
+        raise InputError(f"{out} is not empty, and holds no sweep; name a folder of its own with -o")
 
 
 def _check_same(summary: Path, identity: Any) -> None:

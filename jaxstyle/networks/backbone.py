@@ -169,8 +169,8 @@ class Backbone(nn.Module, kw_only=True):
           stride: of its outputs.
           border: pixels of padding on each side; None: half the kernel's.
         """
-        shapes = self.parameter_shapes[name]
-        size, _, _, width = shapes["kernel"]
+        kernel, bias = self._parameters(name, "kernel", "bias")
+        size, _, _, width = kernel.shape
         before, after = self._border(size, stride, size // 2 if border is None else border)
         if min(x.shape[:2]) + before + after < size:  # too small a picture, which `Network.features` refuses
             sides = (max(0, side + before + after - size + stride) // stride for side in x.shape[:2])
@@ -179,15 +179,20 @@ class Backbone(nn.Module, kw_only=True):
         if self.padding != "zero":
             x, padding = add_border(x, self.padding, before, after), "VALID"
         same = (size, stride, before, after) == (3, 1, 1, 1) and width < tpu.LANES
-        module = nn.Conv(
-            width, (size, size), stride, padding, use_bias="bias" in shapes, dtype=self.dtype, name=name,
-            conv_general_dilated=_narrow_convolution if same else None,
-        )  # fmt: skip
-        return module(x)
+        convolve = _narrow_convolution if same else _convolution
+        y = convolve(x, kernel, stride, padding)
+        return y if bias is None else y + bias[None, None]
 
     def scaling(self, x: Features, name: str) -> FeatureMap:
         """The features (h, w, c) times the scale and plus the offset of that name."""
-        return _Scaling(dtype=self.dtype, name=name)(x)
+        scale, offset = self._parameters(name, "scale", "offset")
+        return x * scale[None, None] + offset[None, None]
+
+    def _parameters(self, name: str, *keys: str) -> tuple[Any, ...]:
+        """Those of that name, None where there are none, in the type of the convolutions. Read as they are: modules of
+        Linen's own would check the shapes anew in each trace, which doubles the time it takes."""
+        found: Any = self.get_variable("params", name)
+        return tuple(found[key].astype(self.dtype) if key in found else None for key in keys)
 
     def pool(self, x: Features) -> Float[Array, "h//2 w//2 c"]:
         """2x2 pooling with stride 2."""
@@ -203,18 +208,6 @@ class Backbone(nn.Module, kw_only=True):
         return border, size - stride - border if self.padding == "periodic" else border
 
 
-class _Scaling(nn.Module):
-    """Scale and offset by channel."""
-
-    dtype: Any
-
-    @nn.compact
-    def __call__(self, x: Features) -> FeatureMap:
-        shape = (x.shape[2],)
-        scale, offset = (self.param(name, nn.initializers.ones, shape) for name in ("scale", "offset"))
-        return x * scale.astype(self.dtype)[None, None] + offset.astype(self.dtype)[None, None]
-
-
 @jax.custom_jvp
 def relu(x: Features) -> Features:
     """max(x, 0), with a gradient taken from the result: nothing need keep x."""
@@ -225,12 +218,16 @@ def relu(x: Features) -> Features:
 relu.defjvps(lambda tangent, result, _: jnp.where(result != 0, tangent, jnp.zeros_like(tangent)))
 
 
-def _narrow_convolution(x: Array, kernel: Array, *rest: Any, **named: Any) -> Array:
-    """A 3x3 convolution of features with few channels, (1, h, w, c), in place of `jax.lax.conv_general_dilated`."""
-    bordered = rest[1] == "VALID"
+def _convolution(x: Features, kernel: Array, stride: int, padding: Any) -> FeatureMap:
+    numbers = ("NHWC", "HWIO", "NHWC")
+    return jax.lax.conv_general_dilated(x[None], kernel, (stride, stride), padding, dimension_numbers=numbers)[0]
+
+
+def _narrow_convolution(x: Features, kernel: Array, stride: int, padding: Any) -> FeatureMap:
+    """The same of a 3x3 kernel, with stride 1, for features with few channels."""
     return tpu.on_tpu(
-        lambda x, kernel: tpu.convolution(x[0], kernel, bordered=bordered)[None],
-        lambda x, kernel: jax.lax.conv_general_dilated(x, kernel, *rest, **named),
+        lambda x, kernel: tpu.convolution(x, kernel, bordered=padding == "VALID"),
+        lambda x, kernel: _convolution(x, kernel, stride, padding),
         x,
         kernel,
     )
