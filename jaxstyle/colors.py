@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxstyle.types import Picture
+from jaxstyle.types import Picture, StyleMask
 
 Colors: TypeAlias = Float[Array | np.ndarray, "*shape 3"]
 Square: TypeAlias = Float[Array, "3 3"]
@@ -33,12 +33,12 @@ class Coloring(NamedTuple):
 
     Attributes:
       content: content -> the content that the transfer is given.
-      style: (style, content) -> the style that it is given.
+      style: (style, content, style_mask=, mask=) -> the style that it is given; the masks as for `match_colors`.
       finish: (result, content) -> the picture to show, both (h, w, 3).
     """
 
     content: Callable[[Picture], Picture]
-    style: Callable[[Picture, Picture], Picture]
+    style: Callable[..., Picture]
     finish: Callable[[Picture, Picture], Picture]
 
 
@@ -120,34 +120,48 @@ def grey(image: Picture) -> Picture:
     return jnp.repeat(luminance(image), 3, -1)
 
 
-def match_luminance(style: Picture, content: Picture) -> Picture:
+def match_luminance(
+    style: Picture, content: Picture, *, style_mask: StyleMask | None = None, mask: StyleMask | None = None
+) -> Picture:
     """The style in grey, with the mean and the deviation of the content's luminance, clipped; sizes may differ.
 
-    Gatys et al. (2016), section 3. A style of one brightness stays so.
+    Gatys et al. (2016), section 3. A style of one brightness stays so. Masks are as for `match_colors`.
     """
-    y, wanted = luminance(style), luminance(content)
-    deviation = jnp.std(y)
-    gain = jnp.where(deviation < FAINT, 0, jnp.std(wanted) / jnp.maximum(deviation, FAINT))
-    return jnp.repeat(jnp.clip(gain * (y - jnp.mean(y)) + jnp.mean(wanted), 0, 1), 3, -1)
+    y = luminance(style)
+    (mean, variance), (wanted, aim) = _moments(y, style_mask), _moments(luminance(content), mask)
+    deviation = jnp.sqrt(variance)
+    gain = jnp.where(deviation < FAINT, 0, jnp.sqrt(aim) / jnp.maximum(deviation, FAINT))
+    return jnp.repeat(jnp.clip(gain[None] * (y - mean) + wanted, 0, 1), 3, -1)
 
 
-def match_colors(style: Picture, content: Picture) -> Picture:
+def match_colors(
+    style: Picture, content: Picture, *, style_mask: StyleMask | None = None, mask: StyleMask | None = None
+) -> Picture:
     """The style with the mean and the covariance of the content's colours, clipped; sizes may differ.
 
     x -> C^1/2 S^-1/2 (x - mean) + mean of the content, with symmetric roots of the covariances C and S: Gatys et al.
     (2016), section 4, "Image Analogies". Where a style hardly varies (a grey one has one direction of three, a
     constant one none) it is left without variation.
+
+    Args:
+      style, content: (h, w, 3).
+      style_mask: (h, w) of the style's size, in [0, 1]: how much each of its pixels counts; None: all alike.
+      mask: the same of the content: with regions, a style takes the colours of the part where it goes.
     """
-    style, content = jnp.asarray(style), jnp.asarray(content)
-    mean, wanted = (jnp.mean(x, (0, 1), keepdims=True) for x in (style, content))
-    root = _power(_covariance(content), 0.5)
-    matrix = _product(root, _power(_covariance(style), -0.5))
+    style = jnp.asarray(style)
+    (mean, spread), (wanted, aim) = _moments(style, style_mask), _moments(jnp.asarray(content), mask)
+    matrix = _product(_power(aim, 0.5), _power(spread, -0.5))
     return jnp.clip(_product(style - mean, matrix.T) + wanted, 0, 1)
 
 
-def _covariance(image: Array) -> Square:
-    centred = (image - jnp.mean(image, (0, 1), keepdims=True)).reshape(-1, 3)
-    return _product(centred.T, centred) / centred.shape[0]
+def _moments(image: Array, mask: StyleMask | None) -> tuple[Array, Array]:
+    """Mean (1, 1, c) and covariance (c, c) of a picture's colours, weighted by the mask."""
+    weights = jnp.ones((*image.shape[:2], 1), image.dtype) if mask is None else jnp.asarray(mask)[..., None]
+    weights = weights / jnp.sum(weights)
+    mean = jnp.sum(weights * image, (0, 1), keepdims=True)
+    centred = image - mean
+    weighted, flat = ((x.reshape(-1, image.shape[2])) for x in (weights * centred, centred))
+    return mean, _product(weighted.T, flat)
 
 
 def _power(covariance: Square, exponent: float) -> Square:
@@ -158,7 +172,7 @@ def _power(covariance: Square, exponent: float) -> Square:
     return _product(vectors * powers[None], vectors.T)
 
 
-def unchanged(image: Picture, *_: Picture) -> Picture:
+def unchanged(image: Picture, *_: Picture, **__: StyleMask | None) -> Picture:
     """The image itself: what is left as it is need not go through a program, which callers tell by this function."""
     return image
 

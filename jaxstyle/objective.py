@@ -15,8 +15,8 @@ from jaxtyping import Array, Float
 from jaxstyle import defaults, losses
 from jaxstyle.errors import InputError, nearest
 from jaxstyle.networks import Network
-from jaxstyle.regions import Masks, Regions, StyleMask, area_resize, make_regions, painted
-from jaxstyle.types import FeatureMaps, Features, Image, Picture, Scalar
+from jaxstyle.regions import Masks, Regions, area_resize, make_regions, painted
+from jaxstyle.types import FeatureMaps, Features, Image, Picture, Scalar, StyleMask
 
 Number: TypeAlias = float | int | np.floating | np.ndarray | Array
 Vector: TypeAlias = Float[Array | np.ndarray, " n"]

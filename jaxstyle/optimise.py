@@ -38,10 +38,10 @@ from jaxstyle.programs import (
     program_of,
     rate_of,
 )
-from jaxstyle.regions import Masks, StyleMask, blended
+from jaxstyle.regions import Masks, blended
 from jaxstyle.solvers import Adam, Info, Solver
 from jaxstyle.starts import Start, scale_sizes
-from jaxstyle.types import Image, Key, Picture
+from jaxstyle.types import Image, Key, Picture, StyleMask
 
 
 class Progress(NamedTuple):

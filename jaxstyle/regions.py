@@ -12,10 +12,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxstyle.networks import Network
-from jaxstyle.types import Image, Mask
+from jaxstyle.types import Image, Mask, StyleMask
 
 Masks: TypeAlias = Float[Array | np.ndarray, "k _ _"]  # of a size of their own
-StyleMask: TypeAlias = Float[Array | np.ndarray, "_ _"]
 
 
 class Regions(NamedTuple):

@@ -23,10 +23,10 @@ from jaxstyle.networks import Network
 from jaxstyle.objective import Objective, Weights, default_objective
 from jaxstyle.optimise import DivergedError, Progress, Result, paint
 from jaxstyle.programs import Inputs, Program, Scale, chunk_length, mask_inputs, program_of, rate_of, runs_on_cpu
-from jaxstyle.regions import Masks, StyleMask
+from jaxstyle.regions import Masks
 from jaxstyle.solvers import Adam, Solver
 from jaxstyle.starts import Start, resize, scale_sizes
-from jaxstyle.types import Key, Pictures
+from jaxstyle.types import Key, Pictures, StyleMask
 
 CPU_PIXELS = 100_000  # of all lanes on one CPU device: with more, their features no longer fit its caches
 # JAX 0.7.2 cannot differentiate convolutions of lanes that lie on several devices; 0.10.2 can. The versions

@@ -17,6 +17,7 @@ Pictures: TypeAlias = Float[Array | np.ndarray, "... _ _ 3"]  # with any axes in
 Features: TypeAlias = Float[Array, "h w c"]
 FeatureMap: TypeAlias = Float[Array, "_ _ _"]  # features of a size of their own
 Mask: TypeAlias = Float[Array, "h w"]  # weights of positions, in [0, 1]
+StyleMask: TypeAlias = Float[Array | np.ndarray, "_ _"]  # of a picture of a size of its own
 FeatureMaps: TypeAlias = dict[str, FeatureMap]  # by layer name
 Scalar: TypeAlias = Float[Array, ""]
 Params: TypeAlias = Mapping[str, Any]

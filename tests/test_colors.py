@@ -145,6 +145,22 @@ def test_matched_styles_have_the_colours_of_the_content():
     np.testing.assert_allclose(wide, np.clip(naive_match(STYLE, np.round(CONTENT)), 0, 1), atol=1e-4)
 
 
+def test_masks_say_whose_colours_are_matched():
+    """A mask of ones and zeros is a crop; weights of 2 to 1 are pixels counted twice."""
+    content, tame = 0.5 + 0.3 * (CONTENT - 0.5), 0.5 + 0.3 * (STYLE - 0.5)
+    mask, part = (np.zeros(x.shape[:2], np.float32) for x in (content, tame))
+    mask[2:11, 5:], part[:, :9] = 1, 1
+    for match in (colors.match_colors, colors.match_luminance):
+        found = match(tame, content, style_mask=part, mask=mask)
+        np.testing.assert_allclose(found[:, :9], match(tame[:, :9], content[2:11, 5:]), atol=1e-5)
+        faint = match(tame, content, style_mask=np.full_like(part, 0.5))
+        np.testing.assert_allclose(faint, match(tame, content), atol=1e-5)
+    twice = np.concatenate([content, content[:7]])
+    mask[:7], mask[7:] = 1, 0.5
+    found = colors.match_colors(tame, content, mask=mask)
+    np.testing.assert_allclose(found, colors.match_colors(tame, twice), atol=1e-5)
+
+
 def test_matching_of_pictures_without_colours():
     flat = np.full((20, 20, 3), 0.5, np.float32) * np.float32([1, 0.5, 0.2])
     noise = np.float32(np.random.default_rng(0).normal(size=(20, 20, 3)) * 1e-3)
@@ -233,6 +249,21 @@ def test_colour_is_an_axis_of_a_sweep(call, folder: Path):
         extra = ("--color", color, "--style-weight", "50", "--seed", "3")
         assert call("transfer", "c.png", "s.png", "-o", "a.png", *extra, *QUICK).code == 0
         np.testing.assert_allclose(on_disk("a.png"), on_disk(f"d/cell_{i}_1.png"), atol=2 / 255)
+
+
+def test_each_region_has_the_colours_of_its_own_part(call, folder: Path):
+    """Of a content with a red and a blue half, each style gets those of its half."""
+    pixels = np.random.default_rng(0).integers(0, 60, (48, 64, 3)).astype(np.uint8)
+    pixels[:, :32, 0] += 150
+    pixels[:, 32:, 2] += 150
+    Image.fromarray(pixels).save("e.png")
+    halves = np.repeat(np.uint8([[255] * 32 + [0] * 32, [0] * 32 + [255] * 32])[:, None], 48, 1)
+    for name, half in zip(("left.png", "right.png"), halves, strict=True):
+        Image.fromarray(half).save(name)
+    options = ("--masks", "left.png", "right.png", "--color", "match", "--init", "noise", "--content-weight", "0")
+    assert call("transfer", "e.png", "s.png", "s.png", "-o", "a.png", *options, *QUICK, "--steps", "60").code == 0
+    means = np.asarray(on_disk("a.png")).reshape(36, 2, 24, 3).mean((0, 2))
+    assert means[0, 0] > 1.5 * means[0, 2] and means[1, 2] > 1.5 * means[1, 0], means
 
 
 def test_colour_of_several_contents(call, folder: Path):

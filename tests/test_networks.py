@@ -173,6 +173,18 @@ def test_the_vggs_have_the_published_numbers_of_layers_and_parameters():
         assert all(name in ARCHITECTURES[vgg].layer_names for vgg in ("compact", "vgg19", "vgg16", "vgg19_bn"))
 
 
+@pytest.mark.parametrize("name", ["compact", "densenet121"])
+def test_init_makes_the_parameters_that_the_module_says(name):
+    module = ARCHITECTURES[name]
+    made = jax.eval_shape(lambda key: module.init(key, jnp.zeros((64, 64, 3)), module.layer_names), jax.random.key(0))
+    assert {layer: {k: x.shape for k, x in of.items()} for layer, of in made["params"].items()} == (
+        module.parameter_shapes
+    )
+    params = TINY.init(jax.random.key(1), jnp.zeros((64, 64, 3)), TINY.layer_names)["params"]
+    kernels = [of["kernel"] for of in params.values()]
+    assert all(0.5 < x.std() * np.sqrt(np.prod(x.shape[:3]) / 2) < 1.5 and x.any() for x in kernels)
+
+
 def test_bfloat16_convolutions_stay_near_float32_and_keep_the_parameters():
     net = network()
     half = net.with_options(dtype=jnp.bfloat16)

@@ -78,7 +78,7 @@ def test_loss_and_gradient_are_the_same(request):
     net = network(module=WIDE)
     arrays = picture(1, 32, 32), picture(2, 48, 32), picture(3, 32, 32)
 
-    # All of it as arguments, as everywhere: constants are folded, which takes a minute, and by XLA of jax 0.7.2 wrongly.
+    # All as arguments, as everywhere: constants are folded, which takes a minute, and by XLA of jax 0.7.2 wrongly.
     @jax.jit
     def evaluate(net, content, style, image):
         targets = make_targets(net, content, [style], objective=OBJECTIVE)

@@ -17,7 +17,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from jaxstyle.allocator import available_memory
-from jaxstyle.commands.coloring import finished, prepared_content, prepared_style
+from jaxstyle.commands.coloring import finished, prepared_content, prepared_style, prepared_styles
 from jaxstyle.commands.grid import Setting
 from jaxstyle.commands.inputs import Inputs
 from jaxstyle.commands.records import made_from, mask_arrays, mask_words, save_result
@@ -82,12 +82,12 @@ class Group:
 
         # Of each picture, and each pair of them, one array: what all lanes share is computed once.
         content = functools.cache(functools.partial(prepared_content, s.color))
-        styled = functools.cache(functools.partial(prepared_style, s.color))
+        styled = functools.cache(prepared_style)
         # The style weight always has an axis, so that there is one if nothing else varies.
         style = np.asarray([x.style_weight for x in settings], np.float32)
         self.plan = Plan.of(
             pictures(lambda inputs: content(inputs.content)),
-            [pictures(lambda x, i=i: styled(x.styles[i], x.content)) for i in range(len(first.inputs.styles))],  # type: ignore[misc]
+            [pictures(lambda x, i=i: prepared_styles(x, s.color, styled)[i]) for i in range(len(first.inputs.styles))],  # type: ignore[misc]
             network=network,
             weights=term_weights(*settings)._replace(style=style),
             objective=s.objective,

@@ -7,6 +7,8 @@ import jax
 import numpy as np
 
 from jaxstyle.colors import COLORINGS, unchanged
+from jaxstyle.commands.inputs import Inputs
+from jaxstyle.commands.masks import MaskFile
 from jaxstyle.images import Picture, resize
 
 
@@ -15,9 +17,21 @@ def prepared_content(color: str, content: Picture) -> np.ndarray:
     return _changed(COLORINGS[color].content, content.pixels)
 
 
-def prepared_style(color: str, style: Picture, content: Picture) -> np.ndarray:
-    """A style that the transfer is given."""
-    return _changed(COLORINGS[color].style, style.pixels, lambda: content.pixels)
+def prepared_style(
+    color: str, style: Picture, content: Picture, part: MaskFile | None = None, mask: MaskFile | None = None
+) -> np.ndarray:
+    """A style that the transfer is given, where this part of it is taken and goes where the mask says."""
+    masks = {name: x and x.values for name, x in (("style_mask", part), ("mask", mask))}
+    return _changed(COLORINGS[color].style, style.pixels, lambda: content.pixels, **masks)
+
+
+def prepared_styles(
+    inputs: Inputs, color: str, prepare: Callable[..., np.ndarray] = prepared_style
+) -> list[np.ndarray]:
+    """All styles, each as it is given to the transfer."""
+    none = [None] * len(inputs.styles)
+    masked = zip(inputs.styles, inputs.style_masks or none, inputs.masks or none, strict=True)
+    return [prepare(color, style, inputs.content, part, mask) for style, part, mask in masked]
 
 
 def finished(color: str, image: Any, content: Picture) -> Any:
@@ -30,7 +44,7 @@ def finished(color: str, image: Any, content: Picture) -> Any:
     )
 
 
-def _changed(change: Callable[..., Any], image: Any, *others: Callable[[], np.ndarray]) -> Any:
+def _changed(change: Callable[..., Any], image: Any, *others: Callable[[], np.ndarray], **masks: Any) -> Any:
     """What a colouring makes of an image and others, which are asked for only if it makes anything of it: what stays
     as it is, all of it with "style", the default, does not go through JAX."""
-    return image if change is unchanged else np.asarray(jax.jit(change)(image, *(other() for other in others)))
+    return image if change is unchanged else np.asarray(jax.jit(change)(image, *(x() for x in others), **masks))

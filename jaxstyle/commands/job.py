@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 from jaxstyle.allocator import available_memory, release_freed_memory
-from jaxstyle.commands.coloring import finished, prepared_content, prepared_style
+from jaxstyle.commands.coloring import finished, prepared_content, prepared_styles
 from jaxstyle.commands.inputs import Inputs
 from jaxstyle.commands.records import mask_arrays, origin, save_result
 from jaxstyle.commands.session import CommandError, StepsBar, plain_line
@@ -68,7 +68,7 @@ class Job:
         start: Any = s.init if self.inputs.start is None else self.inputs.start.pixels
         return transfer(
             prepared_content(s.color, self.inputs.content),
-            [prepared_style(s.color, style, self.inputs.content) for style in self.inputs.styles],
+            prepared_styles(self.inputs, s.color),
             network=self.network,
             weights=term_weights(s),
             objective=s.objective,

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxstyle import tpu
-from jaxstyle.types import FeatureMap, FeatureMaps, Features, Image
+from jaxstyle.types import FeatureMap, FeatureMaps, Features, Image, Key
 
 Pooling: TypeAlias = Literal["max", "average"]
 Padding: TypeAlias = Literal["zero", "edge", "reflect", "periodic"]
@@ -189,9 +189,9 @@ class Backbone(nn.Module, kw_only=True):
         return x * scale[None, None] + offset[None, None]
 
     def _parameters(self, name: str, *keys: str) -> tuple[Any, ...]:
-        """Those of that name, None where there are none, in the type of the convolutions. Read as they are: modules of
-        Linen's own would check the shapes anew in each trace, which doubles the time it takes."""
-        found: Any = self.get_variable("params", name)
+        """Those of that name, None where there are none, in the type of the convolutions. What is there is read as it
+        is: `param`, as modules of Linen's own, would check the shapes anew in each trace, which doubles its time."""
+        found: Any = self.get_variable("params", name) or self.param(name, _initial, self.parameter_shapes[name])
         return tuple(found[key].astype(self.dtype) if key in found else None for key in keys)
 
     def pool(self, x: Features) -> Float[Array, "h//2 w//2 c"]:
@@ -206,6 +206,12 @@ class Backbone(nn.Module, kw_only=True):
     def _border(self, size: int, stride: int, border: int) -> tuple[int, int]:
         """Before and after. A picture that tiles the plane has as many outputs as the stride fits into it."""
         return border, size - stride - border if self.padding == "periodic" else border
+
+
+def _initial(key: Key, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
+    """For `init`: He-normal kernels, scales of one, all else zero."""
+    kinds = {"kernel": nn.initializers.he_normal(), "scale": nn.initializers.ones}
+    return {name: kinds.get(name, nn.initializers.zeros)(key, shape, jnp.float32) for name, shape in shapes.items()}
 
 
 @jax.custom_jvp
