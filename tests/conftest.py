@@ -1,12 +1,18 @@
 """Strict settings for every test: shapes checked on each call, no silent promotion, warnings are errors."""
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Most of the tests' time is compilation, and half of that is LLVM's passes for speed, which change no result.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true")
+# What one worker has compiled the others need not: the first process makes the folder, and they inherit its name.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    COMPILED = tempfile.TemporaryDirectory(prefix="jaxstyle-tests-")
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = COMPILED.name
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
 
 from jaxtyping import install_import_hook
 
@@ -58,6 +64,13 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees, or leaves anything in, the user's cache."""
     monkeypatch.setenv("JAXSTYLE_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forget_programs() -> Iterator[None]:
+    """Programs of a file's tests do not stay in memory, of which a worker would need 5 GB in the end."""
+    yield
+    jax.clear_caches()
 
 
 @pytest.fixture(scope="session")
