@@ -253,7 +253,9 @@ class OptaxLbfgs:
             search = optax.scale_by_zoom_linesearch(self.max_evaluations, initial_guess_strategy="one")
         else:
             search = optax.scale_by_backtracking_linesearch(self.max_evaluations, store_grad=True)
-        return optax.lbfgs(memory_size=self.history, linesearch=search)
+        direction = optax.lbfgs(memory_size=self.history, linesearch=None)
+        compiled = optax.GradientTransformation(direction.init, functools.partial(_optax_direction, self.history))
+        return optax.chain(compiled, search)
 
     def init(self, value_and_grad: ValueAndGrad, image: Image) -> OptaxLbfgsState:
         """An empty history."""
@@ -273,6 +275,18 @@ class OptaxLbfgs:
             search = optax.tree.get(inner, "info")
             evaluations = 1 + jnp.asarray(search.num_linesearch_steps)
             return optax.apply_updates(image, updates), OptaxLbfgsState(inner), Info(terms, evaluations)
+
+
+def _optax_direction(history: int, gradient: Image, state: Any, image: Image | None = None) -> tuple[Image, Any]:
+    """Optax's quasi-Newton step, and its state; compiled even where `_loops_in_python`: it has no evaluation in it."""
+    with jax.disable_jit(False):
+        return _jitted_optax_direction(history, gradient, state, image)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _jitted_optax_direction(history: int, gradient: Image, state: Any, image: Image | None) -> tuple[Image, Any]:
+    updates, state = optax.lbfgs(memory_size=history, linesearch=None).update(gradient, state, image)
+    return updates, state
 
 
 def _as_function(value_and_grad: ValueAndGrad) -> Callable[[Image], Scalar]:

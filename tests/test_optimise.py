@@ -275,8 +275,9 @@ def test_an_infinite_first_loss_is_divergence_at_step_0(solver):
 def test_a_second_transfer_with_other_weights_compiles_nothing(solver):
     options = {"solver": solver, "steps": 5, "average": 0.5}
     transfer(weights=Weights(1.0, 100.0, 0.5, np.float32([1, 1, 1, 1, 1])), **options)
+    content, style = picture(8), picture(9)
     with compilations() as first:
-        other = transfer(picture(8), picture(9), weights=Weights(2, 30, 1, np.float32([1, 0, 0, 2, 1])), **options)
+        other = transfer(content, style, weights=Weights(2, 30, 1, np.float32([1, 0, 0, 2, 1])), **options)
     assert first == [0]
     assert np.isfinite(other.losses.total).all()
     with compilations() as counted:  # the counter does count
