@@ -245,7 +245,7 @@ def test_the_networks_have_the_published_numbers_of_layers_and_parameters() -> N
         assert {*module.content_layers, *module.style_layers} <= {*net.layers_within(module.smallest, module.smallest)}
 
 
-@pytest.mark.parametrize("which", ["alexnet", "densenet"])
+@pytest.mark.parametrize("which", ["alexnet", pytest.param("densenet", marks=pytest.mark.slow)])
 def test_gradients_equal_finite_differences(which: str) -> None:
     with x64():
         net = alexnet(dtype=jnp.float64) if which == "alexnet" else small_dense(dtype=jnp.float64)[1]
@@ -253,7 +253,7 @@ def test_gradients_equal_finite_differences(which: str) -> None:
         check_gradient(lambda image: jnp.sum(net.features(image, (layer,))[layer] ** 2), picture(5, 40, 36))
 
 
-@pytest.mark.parametrize("which", ["alexnet", "densenet"])
+@pytest.mark.parametrize("which", ["alexnet", pytest.param("densenet", marks=pytest.mark.slow)])
 def test_vmap_equals_each_alone_and_bfloat16_stays_near(which: str) -> None:
     net = alexnet() if which == "alexnet" else small_dense()[1]
     layers = net.module.style_layers[:4]
@@ -269,7 +269,10 @@ def test_vmap_equals_each_alone_and_bfloat16_stays_near(which: str) -> None:
         close(value.astype(jnp.float32), np.asarray(together[name][0]), name, 0.05)
 
 
-@pytest.mark.parametrize(("network", "solver"), [("alexnet", jaxstyle.Adam()), ("small", jaxstyle.Lbfgs())])
+@pytest.mark.parametrize(
+    ("network", "solver"),
+    [("alexnet", jaxstyle.Adam()), pytest.param("small", jaxstyle.Lbfgs(), marks=pytest.mark.slow)],
+)
 def test_transfer_takes_the_layers_of_the_network(network: str, solver: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     net = alexnet() if network == "alexnet" else small_dense()[1]
     monkeypatch.setattr(DenseNet, "content_layers", ("dense2",))

@@ -383,7 +383,9 @@ def test_presets_are_listed_a_line_each(call: Callable[..., Said]) -> None:
         assert preset.line in said.out and (not preset.source or f"{name}: {preset.source}" in said.out)
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize(
+    "preset", [name if name in ("gatys", "strokes") else pytest.param(name, marks=pytest.mark.slow) for name in PRESETS]
+)
 def test_presets(preset: str, call: Callable[..., Said], folder: Path) -> None:
     assert call("transfer", "c.png", "s.png", "--steps", "2", "--preset", preset).code == 0
     record = same_record(folder / "c_s.png")

@@ -27,7 +27,11 @@ def no_clock():
     return 0.0
 
 
-@pytest.mark.parametrize("solver", SOLVERS, ids=["adam", "backtracking", "zoom", "optax"])
+@pytest.mark.parametrize(
+    "solver",
+    [*SOLVERS[:2], *(pytest.param(solver, marks=pytest.mark.slow) for solver in SOLVERS[2:])],
+    ids=["adam", "backtracking", "zoom", "optax"],
+)
 def test_every_evaluation_counts_and_losses_are_those_of_the_pictures(solver, monkeypatch):
     calls = []
     for name in ("jitted_evaluate", "jitted_step"):  # one evaluation each

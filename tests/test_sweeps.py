@@ -184,16 +184,25 @@ def test_chosen_lanes_run_alone_and_progress_shows_no_padding():
     np.testing.assert_array_equal(seen[-1].image[0], whole.image[3])
 
 
-def test_on_an_accelerator_lanes_go_through_compiled_chunks(monkeypatch):
+@pytest.fixture
+def as_on_an_accelerator(monkeypatch):
+    """Steps go through compiled chunks only."""
+    for module in (programs, sweeps):
+        monkeypatch.setattr(module, "runs_on_cpu", lambda network: False)
+    monkeypatch.setattr(programs, "jitted_step", None)
+
+
+def test_on_an_accelerator_lanes_go_through_compiled_chunks(request):
     expected = sweep(CONTENT, STYLE, weights=Weights(style=STYLES[:2]), **OPTIONS)
-    with monkeypatch.context() as patch:
-        for module in (programs, sweeps):
-            patch.setattr(module, "runs_on_cpu", lambda network: False)
-        patch.setattr(programs, "jitted_step", None)
-        result = sweep(CONTENT, STYLE, weights=Weights(style=STYLES[:2]), **OPTIONS)
-        searched = sweep(CONTENT, STYLE, weights=Weights(style=STYLES[:2]), solver=Lbfgs(), **OPTIONS)
+    request.getfixturevalue("as_on_an_accelerator")
+    result = sweep(CONTENT, STYLE, weights=Weights(style=STYLES[:2]), **OPTIONS)
     np.testing.assert_allclose(result.image, expected.image, atol=1e-3)
     np.testing.assert_allclose(result.losses.total, expected.losses.total, rtol=2e-3)
+
+
+@pytest.mark.slow
+def test_on_an_accelerator_the_line_searches_of_lanes_are_in_the_chunk(as_on_an_accelerator):
+    searched = sweep(CONTENT, STYLE, weights=Weights(style=STYLES[:2]), solver=Lbfgs(), **OPTIONS)
     one = transfer(CONTENT, STYLE, weights=Weights(style=STYLES[1]), solver=Lbfgs(), **OPTIONS)
     np.testing.assert_allclose(searched.final.total[1], one.final.total, rtol=0.05)
 

@@ -68,6 +68,7 @@ def test_crops_are_images_and_no_two_alike(scripts: Scripts) -> None:
     assert not np.array_equal(images, make(jax.random.key(1), stacked, 24, 32))
 
 
+@pytest.mark.slow
 def test_steps_of_training_explain_more(scripts: Scripts, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     train, crops, _ = scripts
 
@@ -103,6 +104,7 @@ def test_steps_of_training_explain_more(scripts: Scripts, monkeypatch: pytest.Mo
         assert after[name] < 0.9 * before[name]
 
 
+@pytest.mark.slow
 def test_recycled_channels_fire_and_change_nothing(scripts: Scripts, monkeypatch: pytest.MonkeyPatch) -> None:
     train, _, recycling = scripts
     monkeypatch.setattr(train, "STUDENT", TINY)
