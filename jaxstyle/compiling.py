@@ -9,6 +9,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxstyle.tpu import traced_for
+
 # The older way to turn fused operations into loops, and fewer passes over them, compile a step in a third of the time;
 # the steps are no slower, on some versions faster: the time goes into convolutions, which are library calls. Of the
 # two libraries the newer one (YNNPACK, which "" leaves out) is a fifth slower with the few channels of `compact`, and
@@ -59,8 +61,14 @@ class Compiled:
     def _for(self, platform: str) -> Any:
         """The function compiled for a kind of device. Only once: it has the programs."""
         if platform not in self._jitted:
+
+            @functools.wraps(self.function)
+            def known(*arguments: Any, **static: Any) -> Any:
+                with traced_for(platform):
+                    return self.function(*arguments, **static)
+
             self._jitted[platform] = jax.jit(
-                self.function,
+                known,
                 static_argnames=self.static_argnames,
                 donate_argnames=self.donated,
                 compiler_options=compiler_options(platform=platform),

@@ -5,7 +5,9 @@ A TPU keeps arrays in tiles of 128 channels: with fewer, it moves and multiplies
 same: reshapes from one layer to the next cancel in the compiler. What the gain is `scripts/tpu_check.py` tells.
 """
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import jax
@@ -18,9 +20,26 @@ from jaxstyle.types import FeatureMap, Features
 LANES = 128  # channels of a tile
 
 
+_platform: ContextVar[str | None] = ContextVar("platform", default=None)
+
+
+@contextlib.contextmanager
+def traced_for(platform: str) -> Iterator[None]:
+    """What is traced in the block will run on that kind of device: "cpu", "gpu" or "tpu"."""
+    before = _platform.set(platform)
+    try:
+        yield
+    finally:
+        _platform.reset(before)
+
+
 def on_tpu(tpu: Callable[..., Any], default: Callable[..., Any], *operands: Array) -> Any:
-    """One function or the other, chosen when the program is lowered for its device."""
-    return jax.lax.platform_dependent(*operands, tpu=tpu, default=default)
+    """One function or the other: chosen now where the device is known, else when the program is lowered for it, which
+    takes more than twice as long, since both are traced."""
+    platform = _platform.get()
+    if platform is None:
+        return jax.lax.platform_dependent(*operands, tpu=tpu, default=default)
+    return tpu(*operands) if platform == "tpu" else default(*operands)
 
 
 def columns(width: int, channels: int) -> int:

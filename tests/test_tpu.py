@@ -4,10 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import OBJECTIVE, network, picture
+from tiny import OBJECTIVE, network, picture, primitives
 from tiny import features as all_features
 
 from jaxstyle import tpu
+from jaxstyle.compiling import compiled
 from jaxstyle.losses import gram_matrix
 from jaxstyle.networks.vgg import VGG
 from jaxstyle.objective import Weights, loss_terms, make_targets
@@ -98,6 +99,22 @@ def test_loss_and_gradient_are_the_same(request):
 def test_gram_matrices_of_folded_features(as_on_tpu):
     x = normal(5, 6, 16, 32)
     np.testing.assert_allclose(gram_matrix(jnp.asarray(x)), np.einsum("hwc,hwd->cd", x, x) / 96, atol=1e-5)
+
+
+def test_where_the_device_is_known_its_shapes_alone_are_traced():
+    """Both are where it is not, as in somebody's own `jax.jit`."""
+
+    def chosen(x):
+        return tpu.on_tpu(jnp.sin, jnp.cos, x)
+
+    assert primitives(chosen, 1.0)["cond"] == 1 == primitives(chosen, 1.0)["sin"] == primitives(chosen, 1.0)["cos"]
+    for platform, function in (("tpu", "sin"), ("cpu", "cos"), ("gpu", "cos")):
+        with tpu.traced_for(platform):
+            assert primitives(lambda x: chosen(x), 1.0) == {function: 1}
+    np.testing.assert_allclose(compiled()(lambda x: chosen(x))(jnp.ones(3)), np.cos(np.ones(3)), rtol=1e-6)
+    seen = []
+    compiled()(lambda x: seen.append(primitives(lambda y: chosen(y), x)) or x)(jnp.ones(3))
+    assert seen == [{"cos": 1}]
 
 
 def test_a_program_for_a_cpu_holds_neither_choice_nor_window():
