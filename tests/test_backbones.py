@@ -245,7 +245,7 @@ def test_the_networks_have_the_published_numbers_of_layers_and_parameters() -> N
         assert {*module.content_layers, *module.style_layers} <= {*net.layers_within(module.smallest, module.smallest)}
 
 
-@pytest.mark.parametrize("which", ["alexnet", pytest.param("densenet", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("which", [pytest.param("alexnet", marks=pytest.mark.slow), "densenet"])
 def test_gradients_equal_finite_differences(which: str) -> None:
     with x64():
         net = alexnet(dtype=jnp.float64) if which == "alexnet" else small_dense(dtype=jnp.float64)[1]
@@ -291,7 +291,12 @@ def test_transfer_takes_the_layers_of_the_network(network: str, solver: Any, mon
 
 @pytest.mark.parametrize(
     ("network", "layer", "least"),
-    [("alexnet", "relu5", 31), ("alexnet", "pool5", 63), ("densenet121", "dense3", 13), ("vgg16", "pool5", 32)],
+    [
+        ("alexnet", "relu5", 31),
+        ("alexnet", "pool5", 63),
+        pytest.param("densenet121", "dense3", 13, marks=pytest.mark.slow),
+        ("vgg16", "pool5", 32),
+    ],
 )
 def test_too_small_a_picture_for_a_layer_is_one_line(network: str, layer: str, least: int) -> None:
     net = random_network(network)

@@ -384,7 +384,7 @@ def test_presets_are_listed_a_line_each(call: Callable[..., Said]) -> None:
 
 
 @pytest.mark.parametrize(
-    "preset", [name if name in ("gatys", "strokes") else pytest.param(name, marks=pytest.mark.slow) for name in PRESETS]
+    "preset", [name if name == "gatys" else pytest.param(name, marks=pytest.mark.slow) for name in PRESETS]
 )
 def test_presets(preset: str, call: Callable[..., Said], folder: Path) -> None:
     assert call("transfer", "c.png", "s.png", "--steps", "2", "--preset", preset).code == 0

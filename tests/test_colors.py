@@ -227,6 +227,7 @@ def test_transfer_in_the_contents_colours(color, call, folder: Path):
         np.testing.assert_allclose(way, colors.luminance_transfer(way, content), atol=2 / 255)
 
 
+@pytest.mark.slow
 def test_pictures_of_coarser_scales_are_coloured_too(call, folder: Path):
     options = ("--size", "48", "--min-size", "24", "--steps", "1", "--quiet", *SHALLOW)
     said = call("transfer", "c.png", "s.png", "-o", "a.png", "--color", "luminance", "--save-every", "1", *options)

@@ -33,6 +33,7 @@ def check_figure_files(path: Path, width: float) -> Any:
     return json.loads(path.with_suffix(".json").read_text())
 
 
+@pytest.mark.slow
 def test_compare(call: Callable[..., Said], folder: Path) -> None:
     assert call(*COMPARE, "--rates", "0.01", "0.05", "--seed", "3", "--quiet") == (0, "f.png\n", "")
     assert listing(folder) == PICTURES | {"f.png", "f.pdf", "f.json"}
@@ -76,6 +77,7 @@ def pixels(path: Path) -> np.ndarray:
         return np.asarray(image).astype(int)
 
 
+@pytest.mark.slow
 def test_ablate(call: Callable[..., Said], folder: Path) -> None:
     said = call(*ABLATE, "--quiet")
     assert said == (0, "out/report.html\nout/ablation.png\n", "")

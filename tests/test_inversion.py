@@ -49,6 +49,7 @@ def test_the_picture_itself_has_no_error():
     assert error(IMAGE) == 0
 
 
+@pytest.mark.slow
 def test_the_prior_smooths():
     rough, smooth = (reconstruct(IMAGE, "relu3_1", network=NET, steps=20, tv_weight=w).image for w in (0.0, 3.0))
     assert total_variation(smooth) < 0.7 * total_variation(rough)
@@ -65,7 +66,7 @@ def test_a_prior_is_its_two_terms_and_equal_ones_compile_nothing():
     assert counted == [0]
 
 
-@pytest.mark.parametrize("size", [(32, 48), (64, 24)])
+@pytest.mark.parametrize("size", [(32, 48), pytest.param((64, 24), marks=pytest.mark.slow)])
 def test_a_texture_of_any_size_takes_on_the_gram_matrices(size):
     result = synthesise(SOURCE, network=NET, layers=LAYERS, height=size[0], width=size[1], min_size=max(size), steps=40)
     assert result.image.shape == (*size, 3)

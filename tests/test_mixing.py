@@ -85,6 +85,7 @@ def test_without_shares_by_layer_the_program_is_the_same_as_ever():
     assert len(jax.tree.leaves(Weights())) == 3  # a program is given no array more
 
 
+@pytest.mark.slow
 def test_shares_by_layer_are_lanes_of_one_program_and_new_ones_compile_nothing():
     options = {"network": NET, "objective": OBJECTIVE, "steps": 3, "solver": jaxstyle.Adam()}
     tables = np.stack([FINE, FINE[::-1], np.ones_like(FINE)])

@@ -50,6 +50,7 @@ def test_transfer_and_list(alexnet: Path, call: Callable[..., Said]) -> None:
     assert call("weights", "show", "alexnet").out.count(" x ") == 5 * 3
 
 
+@pytest.mark.slow
 def test_sweep_gives_each_network_its_layers(alexnet: Path, call: Callable[..., Said]) -> None:
     given = ("--network", "compact", "alexnet", "--size", "64", "--steps", "1", "--quiet")
     assert call("sweep", "c.png", "s.png", "-o", "grid", *given).code == 0

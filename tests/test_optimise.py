@@ -94,7 +94,7 @@ def test_several_scales_are_one_loop_after_the_other():
     assert result.evaluations == 10
 
 
-@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("solver", [*SOLVERS[:2], pytest.param(SOLVERS[2], marks=pytest.mark.slow)])
 def test_the_same_call_gives_the_same_picture_to_the_bit(solver):
     a, b = (transfer(solver=solver, steps=8) for _ in range(2))
     np.testing.assert_array_equal(a.image, b.image)

@@ -98,6 +98,7 @@ def test_style_losses_and_presets_are_axes_like_others(call: Callable[..., Said]
     assert again.code == 0 and read_record("again.png")["settings"]["style_loss"] == "cmd"
 
 
+@pytest.mark.slow
 def test_several_contents_and_each_style_by_itself(call: Callable[..., Said], folder: Path) -> None:
     picture(folder / "t.png", 3)
     picture(folder / "d.png", 4)

@@ -127,6 +127,7 @@ def test_without_leading_axes_it_is_the_transfer():
     same(result, transfer(CONTENT, STYLE, **OPTIONS))
 
 
+@pytest.mark.slow
 def test_the_running_mean_and_lbfgs_go_by_lanes_too():
     weights = Weights(style=STYLES[:2])
     for options in ({"average": 0.5}, {"solver": Lbfgs()}):
@@ -157,7 +158,9 @@ def test_new_values_compile_nothing_and_any_number_of_them_is_traced_once(monkey
     assert len(traces) == 1
 
 
-@pytest.mark.parametrize("lanes", [1, 2, 4, 7])
+@pytest.mark.parametrize(
+    "lanes", [pytest.param(1, marks=pytest.mark.slow), 2, pytest.param(4, marks=pytest.mark.slow), 7]
+)
 def test_batches_change_nothing(lanes):
     whole = sweep(CONTENT, STYLE, weights=Weights(style=STYLES), lanes=5, **OPTIONS)
     batches = list(plan().batches(lanes=lanes))
