@@ -119,7 +119,8 @@ class Job:
     ) -> None:
         self.options, self.axes, self.tasks = options, axes, tasks
         self.out, self.began = Path(options.out), time.time()
-        self.records = {task.index: record for task in tasks if (record := task.finished())}
+        self.records: dict[tuple[int, ...], dict[str, Any]] = {}
+        self._look_again()
         groups: dict[tuple[Any, ...], list[Task]] = {}
         for task in tasks:
             groups.setdefault(task.program, []).append(task)
@@ -128,6 +129,11 @@ class Job:
             for group in groups.values()
             if any(task.index not in self.records for task in group)
         ]
+
+    def _look_again(self) -> None:
+        """Takes in the pictures that are there and not known of."""
+        missing = (task for task in self.tasks if task.index not in self.records)
+        self.records |= {task.index: record for task in missing if (record := task.finished())}
 
     def run(self) -> int:
         """Runs what is not done, and saves; the exit code."""
@@ -141,6 +147,7 @@ class Job:
                 for group, lanes in todo:
                     self._run_group(group, lanes, bar)
         except KeyboardInterrupt:
+            self._look_again()  # it may have come between a picture and our note of it
             self._finish("stopped")
             done = f"{len(self.records)} of {len(self.tasks)} pictures are in {self.out}"
             print(f"jaxstyle: stopped; {done}; the same command goes on", file=sys.stderr)
