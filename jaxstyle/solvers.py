@@ -11,7 +11,7 @@ import functools
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Literal, NamedTuple, ParamSpec, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -32,6 +32,7 @@ FIRST_STEP = 0.01  # root mean square change of a pixel that L-BFGS tries before
 
 ValueAndGrad: TypeAlias = Callable[[Image], tuple[tuple[Scalar, LossTerms], Image]]
 LineSearch: TypeAlias = Literal["backtracking", "zoom"]
+P, R = ParamSpec("P"), TypeVar("R")
 
 
 class Info(NamedTuple):
@@ -59,12 +60,13 @@ def _loops_in_python(image: Image) -> contextlib.AbstractContextManager[Any]:
     return contextlib.nullcontext() if isinstance(image, jax.core.Tracer) else jax.disable_jit()
 
 
-def _kept_compiled(value_and_grad: ValueAndGrad) -> ValueAndGrad:
+def _kept_compiled(function: Callable[P, R]) -> Callable[P, R]:
     """The same function, compiled even where `_loops_in_python` has switched jit off around it."""
 
-    def call(image: Image) -> tuple[tuple[Scalar, LossTerms], Image]:
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
         with jax.disable_jit(False):
-            return value_and_grad(image)
+            return function(*args, **kwargs)
 
     return call
 
@@ -277,16 +279,11 @@ class OptaxLbfgs:
             return optax.apply_updates(image, updates), OptaxLbfgsState(inner), Info(terms, evaluations)
 
 
-def _optax_direction(history: int, gradient: Image, state: Any, image: Image | None = None) -> tuple[Image, Any]:
-    """Optax's quasi-Newton step, and its state; compiled even where `_loops_in_python`: it has no evaluation in it."""
-    with jax.disable_jit(False):
-        return _jitted_optax_direction(history, gradient, state, image)
-
-
+@_kept_compiled  # there is no evaluation of the loss in it
 @functools.partial(jax.jit, static_argnums=0)
-def _jitted_optax_direction(history: int, gradient: Image, state: Any, image: Image | None) -> tuple[Image, Any]:
-    updates, state = optax.lbfgs(memory_size=history, linesearch=None).update(gradient, state, image)
-    return updates, state
+def _optax_direction(history: int, gradient: Image, state: Any, image: Image | None = None) -> tuple[Image, Any]:
+    """Optax's quasi-Newton step, and its state."""
+    return optax.lbfgs(memory_size=history, linesearch=None).update(gradient, state, image)
 
 
 def _as_function(value_and_grad: ValueAndGrad) -> Callable[[Image], Scalar]:
