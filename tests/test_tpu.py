@@ -16,12 +16,6 @@ from jaxstyle.objective import Weights, loss_terms, make_targets
 WIDE = VGG(depths=(2, 2, 1, 1, 1), widths=(16, 32, 64, 8, 128))
 
 
-@pytest.fixture
-def as_on_tpu(monkeypatch):
-    """From here on every choice is the TPU's."""
-    monkeypatch.setattr(tpu, "on_tpu", lambda tpu, default, *operands: tpu(*operands))
-
-
 def normal(seed, *shape):
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
@@ -66,16 +60,17 @@ def test_where_several_are_largest_the_gradient_is_shared_out_once(pooling):
 
 
 @pytest.mark.parametrize("padding", ["zero", "edge", "reflect", "periodic"])
-def test_a_network_is_the_same_network(padding, request):
+def test_a_network_is_the_same_network(padding):
     net = network(module=WIDE, padding=padding)
     image = picture(1, 32, 48)
     plain = all_features(net, image, net.layer_names)
-    request.getfixturevalue("as_on_tpu")
-    for name, expected in net.features(image, net.layer_names).items():
-        np.testing.assert_allclose(expected, plain[name], atol=2e-6 * np.abs(plain[name]).max(), err_msg=name)
+    with tpu.traced_for("tpu"):
+        folded = net.features(image, net.layer_names)
+    for name, actual in folded.items():
+        np.testing.assert_allclose(actual, plain[name], atol=2e-6 * np.abs(plain[name]).max(), err_msg=name)
 
 
-def test_loss_and_gradient_are_the_same(request):
+def test_loss_and_gradient_are_the_same():
     net = network(module=WIDE)
     arrays = picture(1, 32, 32), picture(2, 48, 32), picture(3, 32, 32)
 
@@ -90,15 +85,17 @@ def test_loss_and_gradient_are_the_same(request):
 
     loss, gradient = evaluate(net, *arrays)
     jax.clear_caches()  # or the choices made so far stay
-    request.getfixturevalue("as_on_tpu")
-    same_loss, same_gradient = evaluate(net, *arrays)
+    with tpu.traced_for("tpu"):
+        same_loss, same_gradient = evaluate(net, *arrays)
     np.testing.assert_allclose(same_loss, loss, rtol=1e-5)
     np.testing.assert_allclose(same_gradient, gradient, atol=1e-4 * np.abs(gradient).max())
 
 
-def test_gram_matrices_of_folded_features(as_on_tpu):
+def test_gram_matrices_of_folded_features():
     x = normal(5, 6, 16, 32)
-    np.testing.assert_allclose(gram_matrix(jnp.asarray(x)), np.einsum("hwc,hwd->cd", x, x) / 96, atol=1e-5)
+    with tpu.traced_for("tpu"):
+        gram = gram_matrix(jnp.asarray(x))
+    np.testing.assert_allclose(gram, np.einsum("hwc,hwd->cd", x, x) / 96, atol=1e-5)
 
 
 def test_where_the_device_is_known_its_shapes_alone_are_traced():
