@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jaxstyle import defaults
 from jaxstyle.commands.masks import WHOLE, MaskFile, check_mask_counts, read_mask
-from jaxstyle.errors import InputError, nearest
+from jaxstyle.errors import InputError, nearest, one_for_each
 from jaxstyle.images import MAX_SIDE, MIN_SIDE, Picture, check_writable, load_picture
 from jaxstyle.presets import PRESETS
 from jaxstyle.values import BETWEEN_MIXES
@@ -85,8 +85,8 @@ def check_options(options: argparse.Namespace) -> None:
     _check_mix(options)
     lists = len(options.styles if options.mix_layers is None else options.mix_layers)
     if lists != len(options.styles):
-        there = f"there {'is' if len(options.styles) == 1 else 'are'} {len(options.styles)}"
-        raise InputError(f"--mix-layers has {lists} lists of numbers; it needs one for each STYLE, and {there}")
+        needed = one_for_each(len(options.styles), "STYLE")
+        raise InputError(f"--mix-layers has {lists} lists of numbers; it needs {needed}")
     check_mask_counts(options)
     optimizer = options.optimizer or PRESETS[options.preset].optimizer
     if options.rate is not None and optimizer != "adam":
@@ -107,8 +107,7 @@ def _check_mix(options: argparse.Namespace) -> None:
 def check_count(name: str, values: Sequence[float] | None, wanted: int, what: str) -> None:
     """One number for each of what there are, not all of them zero."""
     if values is not None and len(values) != wanted:
-        each = f"there {'is' if wanted == 1 else 'are'} {wanted}"
-        raise InputError(f"{name} has {len(values)} numbers; it needs one for each {what}, and {each}")
+        raise InputError(f"{name} has {len(values)} numbers; it needs {one_for_each(wanted, what)}")
     if values is not None and not any(values):
         raise InputError(f"{name} is zero throughout; at least one number must be larger")
 

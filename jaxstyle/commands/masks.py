@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from jaxstyle.errors import InputError
+from jaxstyle.errors import InputError, one_for_each
 from jaxstyle.images import Alpha, Picture, mask_of
 
 WHOLE = "all"  # in place of a style's mask
@@ -23,9 +23,7 @@ def check_mask_counts(options: argparse.Namespace) -> None:
     """One mask for each style."""
     for name, files in (("--masks", options.masks), ("--style-masks", options.style_masks)):
         if files is not None and len(files) != len(options.styles):
-            count = len(options.styles)
-            each = f"there {'is' if count == 1 else 'are'} {count}"
-            raise InputError(f"{name} has {len(files)} files; it needs one for each STYLE, and {each}")
+            raise InputError(f"{name} has {len(files)} files; it needs {one_for_each(len(options.styles), 'STYLE')}")
 
 
 def read_mask(path: str, of: Picture, *, read: Callable[[str, int | None], Picture]) -> MaskFile:
