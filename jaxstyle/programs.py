@@ -32,7 +32,7 @@ from jaxstyle.objective import (
     mix_statistics,
     style_statistics,
 )
-from jaxstyle.regions import Regions, make_regions, style_shares
+from jaxstyle.regions import Regions, cover_of, layer_masks, style_shares
 from jaxstyle.solvers import Adam, Info, Solver, ValueAndGrad
 from jaxstyle.starts import resize, scaled_size, starting_image
 from jaxstyle.types import Image, Key, Picture, Scalar
@@ -267,10 +267,9 @@ def prepare(
 
 def _regions(network: Network, inputs: Inputs, content: Array, axes: Inputs, program: Program, scale: Scale) -> Regions:
     """The regions of a scale: masks are shared, the content and mixing weights may have lanes."""
-    shared = jnp.zeros((*scale.size, 3), content.dtype)
-    regions = make_regions(network, inputs.masks, shared, program.objective.style_layers)
+    masks = layer_masks(network, inputs.masks, program.objective.style_layers, scale.size)
     shares = mapped(style_shares, None, axes.weights.mix)(inputs.masks, inputs.weights.mix)
-    return regions._replace(shares=shares, content=content)
+    return Regions(masks, shares, cover_of(inputs.masks, scale.size), content)
 
 
 def _sized(image: Picture, size: tuple[int, int]) -> Image:

@@ -57,9 +57,8 @@ def style_shares(masks: Masks, mix: Float[Array | np.ndarray, " k"] | None) -> F
     style on the whole picture: losses are means over the region. Mixing weights count relative to their mean. Where
     masks are faint, a pixel belongs to regions in their proportion; how much of it shows is another matter.
     """
-    masks = jnp.asarray(masks)
-    cover = jnp.minimum(jnp.sum(masks, 0), 1.0)
-    areas = jnp.mean(masks / jnp.where(cover > 0, cover, 1.0)[None], (1, 2))
+    cover = _cover(masks)
+    areas = jnp.mean(jnp.asarray(masks) / jnp.where(cover > 0, cover, 1.0)[None], (1, 2))
     return areas if mix is None else areas * mix * (len(areas) / jnp.sum(mix))
 
 
@@ -93,7 +92,11 @@ def make_regions(
 
 def cover_of(masks: Masks, size: tuple[int, int]) -> Mask:
     """How much of each pixel is painted: the masks' sum, at most 1."""
-    return area_resize(jnp.minimum(jnp.sum(jnp.asarray(masks), 0), 1.0), *size)
+    return area_resize(_cover(masks), *size)
+
+
+def _cover(masks: Masks) -> Mask:
+    return jnp.minimum(jnp.sum(jnp.asarray(masks), 0), 1.0)
 
 
 def painted(regions: Regions | None, image: Image) -> Image:
