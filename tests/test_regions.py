@@ -15,6 +15,7 @@ from tiny import picture as waves
 
 from jaxstyle import losses, optimise, sweeps
 from jaxstyle.checks import check_masks
+from jaxstyle.commands import cells
 from jaxstyle.errors import InputError
 from jaxstyle.images import load_image, load_picture, mask_of, read_record
 from jaxstyle.objective import Objective, Weights, loss_terms, make_targets, style_statistics
@@ -309,13 +310,21 @@ def test_masks_from_files_are_recorded_and_made_again(call: Callable[..., Said],
     assert call("transfer", *again, "--masks", *files).code == 0
 
 
-def test_a_sweep_shares_its_masks(call: Callable[..., Said], folder: Path) -> None:
+def test_a_sweep_shares_its_masks(call: Callable[..., Said], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the styles in the colours of their regions: no lane has one of its own."""
+    plans = []
+    monkeypatch.setattr(
+        cells.Plan, "of", lambda *args, of=cells.Plan.of, **kw: plans.append(of(*args, **kw)) or plans[-1]
+    )
     mask = grey("m.png", rectangle(48, 64, slice(8, 40), slice(8, 56)))
     layers = ("--content-layers", "relu2_1", "--style-layers", "relu1_1,relu2_1")
     base = ("c.png", "s.png", "-o", "grid", "--size", "64", "--steps", "2", *layers, "--quiet", "--masks", mask)
+    base += ("--color", "match")
     assert call("sweep", *base, "--style-weight", "10", "100").code == 0
     assert "--masks m.png" in (folder / "grid/sweep.json").read_text()
-    assert call("transfer", "c.png", "s.png", *QUICK, "--masks", mask, "--style-weight", "100").code == 0
+    assert plans[0].axes.styles is None and plans[0].axes.masks is None
+    alone = ("--masks", mask, "--style-weight", "100", "--color", "match")
+    assert call("transfer", "c.png", "s.png", *QUICK, *alone).code == 0
     cell, alone = (np.rint(255 * load_image(path)) for path in ("grid/cell_1.png", "out.png"))
     assert np.abs(cell - alone).max() <= 1
     grey("m.png", np.ones((48, 64)))

@@ -6,7 +6,7 @@ import math
 import shlex
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -75,19 +75,18 @@ class Group:
         s = first.settings
         settings = [task.settings for task in tasks]
 
-        def pictures(of: Callable[[Inputs], np.ndarray]) -> Any:
-            kept = [of(task.inputs) for task in tasks]
-            same = all(pixels is kept[0] for pixels in kept)
-            return kept[0] if same else np.stack(kept)
-
-        # Of each picture, and each pair of them, one array: what all lanes share is computed once.
+        # Of each picture, and each pair of them, one array: what all lanes share is computed once. Masks were read for
+        # each cell, and are the same.
         content = functools.cache(functools.partial(prepared_content, s.color))
         styled = functools.cache(prepared_style)
+        masks, parts = first.inputs.masks, first.inputs.style_masks
+        inputs = [replace(task.inputs, masks=masks, style_masks=parts) for task in tasks]
+        styles = [prepared_styles(x, s.color, styled) for x in inputs]
         # The style weight always has an axis, so that there is one if nothing else varies.
         style = np.asarray([x.style_weight for x in settings], np.float32)
         self.plan = Plan.of(
-            pictures(lambda inputs: content(inputs.content)),
-            [pictures(lambda x, i=i: prepared_styles(x, s.color, styled)[i]) for i in range(len(first.inputs.styles))],  # type: ignore[misc]
+            _lanes([content(x.content) for x in inputs]),
+            [_lanes(of_one) for of_one in zip(*styles, strict=True)],
             network=network,
             weights=term_weights(*settings)._replace(style=style),
             objective=s.objective,
@@ -105,6 +104,11 @@ class Group:
     def steps(self, count: int) -> int:
         """Steps of a bar for so many cells."""
         return count * self.plan.steps * len(self.plan.sizes)
+
+
+def _lanes(pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """Each lane's picture, or the one that they share."""
+    return pictures[0] if all(pixels is pictures[0] for pixels in pictures) else np.stack(pictures)
 
 
 class Job:
@@ -199,7 +203,7 @@ class Job:
         """The summary, the sheet and the page of what there is."""
         if jax.process_count() > 1:
             multihost_utils.sync_global_devices("the cells of all hosts are written")
-            self.records = {task.index: record for task in self.tasks if (record := task.finished())}
+            self._look_again()
         self._write_summary(status)
         if self.records and not jax.process_index():
             sweep = self._sweep()
