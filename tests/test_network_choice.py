@@ -77,6 +77,7 @@ def test_a_preset_keeps_its_layers(alexnet: Path, call: Callable[..., Said]) -> 
     refused(call(*line), 2, "alexnet has no layer 'conv4_2'; it has conv1 ... pool5")
 
 
+@pytest.mark.slow
 def test_the_studies_take_the_networks_layers(
     alexnet: Path, call: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
 ) -> None:

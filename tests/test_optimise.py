@@ -258,7 +258,7 @@ def test_divergence_is_raised_with_the_last_good_image_and_its_step(fault, step,
     assert not np.isfinite(error.losses.total[step:]).any()
 
 
-@pytest.mark.parametrize("solver", [Adam(), Lbfgs(), OptaxLbfgs()])
+@pytest.mark.parametrize("solver", [*SOLVERS[:2], pytest.param(SOLVERS[2], marks=pytest.mark.slow)])
 def test_an_infinite_first_loss_is_divergence_at_step_0(solver):
     faint = jnp.full((32, 40, 3), 0.45)  # features near zero, of which those of noise are a large multiple
     with pytest.raises(DivergedError) as caught:

@@ -254,7 +254,8 @@ def best_within(solver, function, budget):
     return totals[: np.searchsorted(np.cumsum(evaluations), budget) + 1].min()
 
 
-@pytest.mark.parametrize("solver", [pytest.param(Lbfgs(), marks=pytest.mark.slow), OptaxLbfgs()])
+@pytest.mark.slow
+@pytest.mark.parametrize("solver", [Lbfgs(), OptaxLbfgs()])
 def test_lbfgs_ends_lower_than_adam_at_as_many_evaluations(solver, painting):
     assert best_within(solver, painting, 200) < best_within(Adam(), painting, 200)
 

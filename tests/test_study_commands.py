@@ -105,6 +105,7 @@ def test_features(call: Callable[..., Said], folder: Path) -> None:
     assert [one["map"] for one in data("c_conv1_1.json")["maps"]] == list(range(16))
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_whole_files(folder: Path) -> None:
     """Those of the textures that are done, and nothing else."""
     line = ("texture", "s.png", "--layers", "relu1_1", "relu4_1", "--steps", "200", "--quiet")

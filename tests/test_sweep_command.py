@@ -63,6 +63,7 @@ def test_a_sweep(call: Callable[..., Said], folder: Path) -> None:
     assert "style weight" in page and "tv weight" in page
 
 
+@pytest.mark.slow
 def test_whatever_varies_cells_are_the_transfers(call: Callable[..., Said], folder: Path) -> None:
     """Lanes (mix, seed, rate, per-layer weights) and other programs (start, average, steps) alike."""
     picture(folder / "t.png", 3)
@@ -356,6 +357,7 @@ def test_a_read_only_folder_is_refused(call: Callable[..., Said]) -> None:
     refused(call("sweep", *QUICK[:3], "/proc/sweep", *QUICK[4:]), 2, "cannot make the folder /proc/sweep")
 
 
+@pytest.mark.slow
 def test_one_host_of_several_is_the_whole(folder: Path) -> None:
     """`--distributed` with a single host: its share is everything."""
     environment = os.environ | {
