@@ -273,10 +273,9 @@ def transfer(
         everywhere, mixed.
       style_masks: for each style a mask (h, w) of its size, the part of it that is taken, or None for all; None for
         all of all.
-      margin: pixels to paint beyond each border, in proportion at coarser scales, and cut off: the content, its masks
-        and a start that is a picture go on there as in a mirror. Statistics of a style's fine layers, with those of
-        another's deep ones, are met at the border, where the network sees padding, at less cost than elsewhere: by
-        saturated colours, which are cut off so. Losses are those of the whole canvas.
+      margin: pixels to paint beyond each border, in proportion at coarser scales, and cut off; the content, a start
+        that is a picture, and masks go on there as in a mirror. 24 take away the frame of saturated colours, some 8
+        pixels wide at 256 as at 512, that `Weights.mix_layers` leaves. Losses are those of the whole canvas.
       report_every: steps between two looks at the result; None for 10 on CPU, 25 elsewhere, where so many are
         compiled as one program.
       memory: bytes that may be used; None for what the device has free, where it says so.
