@@ -137,6 +137,13 @@ def check_transfer(
         check_image(init, "the starting image", lanes=lanes)
 
 
+def check_margin(margin: Any, content: Any) -> None:
+    """A whole number of pixels, no more than the content has to be mirrored."""
+    check_whole(margin, "margin", 0)
+    if margin > (side := min(np.shape(content)[-3:-1])):
+        raise InputError(f"margin is {margin}; it can be at most the content's shorter side, {side}")
+
+
 def check_masks(masks: Any, style_masks: Any, content: Any, styles: Sequence[Any]) -> None:
     """One mask for each style, of the content's size; parts of styles of theirs; in [0, 1], and none of them blank."""
     if masks is not None:

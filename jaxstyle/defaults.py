@@ -25,6 +25,7 @@ COARSEST = 128  # long side at which coarse-to-fine starts
 SWEEP_SIZE = 192  # the same of the pictures of a sweep
 MOST_CELLS = 500  # that a sweep runs without being told that this is meant
 STEPS = 80  # at each scale
+MARGIN = 24  # pixels beyond the border where styles are mixed by layer, which leaves a frame of some 8
 
 COMPARE_SIZE = 160
 COMPARE_EVALUATIONS = 100

@@ -9,7 +9,7 @@ import jax
 
 from jaxstyle.errors import InputError
 from jaxstyle.networks import Network
-from jaxstyle.programs import Inputs, Program, Scale, compile_ahead
+from jaxstyle.programs import Inputs, Program, Scale, compile_ahead, scales_of
 from jaxstyle.starts import scaled_size
 
 # Of the features of all layers in one picture: what no step of it was seen to exceed (0.8 on CPU, 1.9 on TPU).
@@ -73,9 +73,8 @@ def check_memory(
             raise
         needed = MOST * _features(network, inputs, program)
     if needed > available:
-        raise too_large(
-            network, last.size, needed, available, functools.partial(bytes_at, network, inputs, program, count)
-        )
+        at = functools.partial(bytes_at, network, inputs, program, count, last.margin)
+        raise too_large(network, last.picture, needed, available, at)
 
 
 def too_large(
@@ -105,18 +104,18 @@ def _features(network: Network, inputs: Inputs, program: Program) -> int:
     return sum(math.prod(x.shape) * x.dtype.itemsize for x in found.values())
 
 
-def bytes_at(network: Network, inputs: Inputs, program: Program, count: int, size: tuple[int, int]) -> int:
-    """`bytes_needed` with the content, and each style that is larger, at another size."""
+def bytes_at(network: Network, inputs: Inputs, program: Program, count: int, margin: int, size: tuple[int, int]) -> int:
+    """`bytes_needed` with the picture, and each style that is larger, at another size, and the same margin."""
+    (scale,) = scales_of([size], init="content" if inputs.start is None else None, margin=margin)
 
     def resized(picture: Any) -> Any:
         own = picture.shape[-3:-1]
-        ratio = min(1.0, max(size) / max(own))
-        own = size if picture is inputs.content else scaled_size(own, ratio, smallest=network.module.smallest)
+        ratio = min(1.0, scale.full / max(own))
+        own = scale.size if picture is inputs.content else scaled_size(own, ratio, smallest=network.module.smallest)
         return jax.ShapeDtypeStruct((*picture.shape[:-3], *own, 3), picture.dtype)
 
     start = None if inputs.start is None else resized(inputs.start)
     smaller = inputs._replace(
         content=resized(inputs.content), styles=tuple(resized(style) for style in inputs.styles), start=start
     )
-    init = "content" if start is None else None
-    return bytes_needed(network, smaller, program, Scale(size, max(size), init, None), count, None)
+    return bytes_needed(network, smaller, program, scale, count, None)

@@ -181,6 +181,7 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
         style_scale=None,
         color=None,
         min_size=None,
+        margin=None,
         optimizer="adam",
         rate=None,
         init="content",

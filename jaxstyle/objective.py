@@ -34,7 +34,8 @@ class Weights(NamedTuple):
       layers: (n,), weights of the style layers within the style term; None for equal ones.
       mix: (k,), weights of the k styles; they need not sum to one. None for equal ones.
       mix_layers: (n, k), weights of the k styles at each of the n style layers, which `mix` is multiplied with: fine
-        strokes from one, composition from another. None for the same mix at all layers.
+        strokes from one, composition from another. None for the same mix at all layers. They leave a frame at the
+        border, which a `margin` of the transfer takes away.
     """
 
     content: Number = defaults.CONTENT_WEIGHT

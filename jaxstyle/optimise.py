@@ -5,6 +5,7 @@ Pure: arrays in, arrays out, progress through a callback between chunks of steps
 """
 
 import functools
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ import numpy as np
 from jaxtyping import Array
 
 from jaxstyle import defaults
-from jaxstyle.checks import check_masks, check_transfer, check_whole
+from jaxstyle.checks import check_margin, check_masks, check_transfer, check_whole
 from jaxstyle.compiling import is_traced, rehearsal
 from jaxstyle.forecast import check_memory, free_memory
 from jaxstyle.networks import Network
@@ -31,14 +32,14 @@ from jaxstyle.programs import (
     device_of,
     evaluate,
     first_run,
+    inputs_of,
     make_runner,
-    mask_inputs,
     one_step,
     prepare,
     program_of,
-    rate_of,
+    scales_of,
 )
-from jaxstyle.regions import Masks, blended
+from jaxstyle.regions import Masks, Regions, blended
 from jaxstyle.solvers import Adam, Info, Solver
 from jaxstyle.starts import Start, scale_sizes
 from jaxstyle.types import Image, Key, Picture, StyleMask
@@ -138,6 +139,12 @@ def _current(run: Run, decay: float) -> Array:
     return jnp.clip(run.mean / (1 - decay**taken), 0.0, 1.0)
 
 
+def _shown(regions: Regions | None, margin: int, image: Array) -> Array:
+    """The picture to show, cut from its canvas; of lanes, each."""
+    image = blended(regions, image)
+    return image[..., margin:-margin, margin:-margin, :] if margin else image
+
+
 def paint(
     network: Network,
     inputs: Inputs,
@@ -147,21 +154,23 @@ def paint(
     steps: int,
     init: str | None,
     lanes: int | None = None,
+    margin: int = 0,
     report_every: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Result:
-    """Runs one transfer, or `lanes` of them side by side, over all sizes.
+    """Runs one transfer, or `lanes` of them side by side, over all sizes; with a margin, which the inputs have
+    already, on canvases that are so much larger.
 
     While one scale runs, the programs of the next are compiled on a second thread. Under `jax.jit` and the like there
     is neither that nor a look at the losses in between: each scale is one `scan`.
     """
-    plans = [Scale(size, max(sizes[-1]), init, lanes) for size in sizes]
+    plans = scales_of(sizes, init=init, lanes=lanes, margin=margin)
     if is_traced(network, inputs):
         return _traced(network, inputs, program, plans, steps)
     chunk = report_every or chunk_length(network, steps)
     jobs = [
-        functools.partial(compile_ahead, network, inputs, before, scale, program, min(chunk, steps))
-        for before, scale in zip(sizes, plans[1:], strict=False)
+        functools.partial(compile_ahead, network, inputs, before.size, scale, program, min(chunk, steps))
+        for before, scale in itertools.pairwise(plans)
     ]
     image: Any = None
     infos: list[Info] = []
@@ -173,7 +182,7 @@ def paint(
             problem = Problem(network, targets, inputs.weights.of_terms)
             runner = make_runner(problem, image, inputs.rate, program)
 
-            shown = functools.partial(blended, targets.regions)
+            shown = functools.partial(_shown, targets.regions, scale.margin)
 
             def report(
                 run: Run,
@@ -215,7 +224,7 @@ def _traced(network: Network, inputs: Inputs, program: Program, plans: Sequence[
     all_infos = jax.tree.map(lambda *xs: jnp.concatenate(xs), *infos)
     losses = jax.tree.map(lambda x: jnp.moveaxis(x, 0, -1), all_infos.terms)
     final = evaluate(problem, image, program)[0][1]
-    return Result(blended(targets.regions, image), losses, final, all_infos.evaluations.sum(0))
+    return Result(_shown(targets.regions, scale.margin, image), losses, final, all_infos.evaluations.sum(0))
 
 
 def transfer(
@@ -233,6 +242,7 @@ def transfer(
     key: Key | None = None,
     masks: Masks | None = None,
     style_masks: Sequence[StyleMask | None] | None = None,
+    margin: int = 0,
     report_every: int | None = None,
     memory: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
@@ -263,6 +273,9 @@ def transfer(
         everywhere, mixed.
       style_masks: for each style a mask (h, w) of its size, the part of it that is taken, or None for all; None for
         all of all.
+      margin: pixels to paint beyond each border, in proportion at coarser scales, and cut off; the content, a start
+        that is a picture, and masks go on there as in a mirror. 24 take away the frame of saturated colours, some 8
+        pixels wide at 256 as at 512, that `Weights.mix_layers` leaves. Losses are those of the whole canvas.
       report_every: steps between two looks at the result; None for 10 on CPU, 25 elsewhere, where so many are
         compiled as one program.
       memory: bytes that may be used; None for what the device has free, where it says so.
@@ -278,19 +291,23 @@ def transfer(
     check_transfer(content, styles, network, weights, objective, steps, init, min_size, average)
     check_whole(1 if report_every is None else report_every, "report_every", 1)
     check_masks(masks, style_masks, content, styles)
-    inputs = Inputs(
-        content=jnp.asarray(content, jnp.float32),
-        styles=tuple(jnp.asarray(style, jnp.float32) for style in styles),
-        weights=jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), weights),
-        start=None if isinstance(init, str) else jnp.asarray(init, jnp.float32),
+    check_margin(margin, content)
+    inputs = inputs_of(
+        content,
+        styles,
+        weights=weights,
+        solver=solver,
+        init=init,
         key=jax.random.key(0) if key is None else key,
-        rate=rate_of(solver),
-        **mask_inputs(masks, style_masks),
+        masks=masks,
+        style_masks=style_masks,
+        margin=margin,
     )
     program, named = program_of(objective, solver, average), init if isinstance(init, str) else None
-    sizes = scale_sizes(*inputs.content.shape[:2], min_size=min_size, smallest=network.module.smallest)
+    sizes = scale_sizes(*content.shape[:2], min_size=min_size, smallest=network.module.smallest)
     if not is_traced(network, inputs):
-        last, before = Scale(sizes[-1], max(sizes[-1]), named, None), sizes[-2] if len(sizes) > 1 else None
+        *coarser, last = scales_of(sizes, init=named, margin=margin)
+        before = coarser[-1].size if coarser else None
         count = min(report_every or chunk_length(network, steps), steps)
         available = free_memory(device_of(network)) if memory is None else memory
         check_memory(network, inputs, program, last, count, before, available)
@@ -301,6 +318,7 @@ def transfer(
         sizes=sizes,
         steps=steps,
         init=named,
+        margin=margin,
         report_every=report_every,
         on_progress=on_progress,
     )

@@ -105,6 +105,13 @@ def add_program(group: Any) -> None:
         metavar="N",
         help=f"where coarse-to-fine starts; equal to --size: a single size (default: {defaults.COARSEST})",
     )
+    group.add_argument(
+        "--margin",
+        type=whole(0, SIDES[1]),
+        metavar="N",
+        help="pixels to paint beyond each border, and cut off "
+        f"(default: {defaults.MARGIN} with --mix-layers, which leaves a frame there; else 0)",
+    )
 
 
 def add_network(group: Any) -> None:

@@ -34,8 +34,8 @@ from jaxstyle.objective import (
 )
 from jaxstyle.regions import Regions, cover_of, layer_masks, style_shares
 from jaxstyle.solvers import Adam, Info, Solver, ValueAndGrad
-from jaxstyle.starts import resize, scaled_size, starting_image
-from jaxstyle.types import Image, Key, Picture, Scalar
+from jaxstyle.starts import mirrored, resize, scaled_size, starting_image
+from jaxstyle.types import Image, Key, Picture, Pictures, Scalar
 
 CPU_CHUNK = 10  # steps between two looks at the result
 ACCELERATOR_CHUNK = 25  # at most so many are compiled as one program
@@ -57,14 +57,43 @@ class Inputs(NamedTuple):
     style_masks: Any = None
 
 
-def mask_inputs(masks: Any, style_masks: Any) -> dict[str, Any]:
-    """The masks as arrays; parts of styles that are all None are none."""
-    parts = [None if x is None else jnp.asarray(x, jnp.float32) for x in style_masks or ()]
-    some = any(x is not None for x in parts)
-    return {
-        "masks": None if masks is None else jnp.asarray(masks, jnp.float32),
-        "style_masks": tuple(parts) if some else None,
-    }
+def inputs_of(
+    content: Any,
+    styles: Sequence[Any],
+    *,
+    weights: Weights,
+    solver: Solver,
+    init: Any,
+    key: Key,
+    masks: Any,
+    style_masks: Any,
+    margin: int,
+) -> Inputs:
+    """What `transfer` and `sweep` are given, as arrays; parts of styles that are all None are none.
+
+    With a margin, the content, a start and masks go on beyond their borders as in a mirror: those of a canvas, from
+    which the picture is cut.
+    """
+
+    def array(x: Any) -> Any:
+        return None if x is None else jnp.asarray(x, jnp.float32)
+
+    content, masks, start = array(content), array(masks), None if isinstance(init, str) else array(init)
+    if margin:
+        start = start if start is None else mirrored(_sized(start, content.shape[-3:-1]), margin)
+        masks = masks if masks is None else mirrored(masks[..., None], margin)[..., 0]
+        content = mirrored(content, margin)
+    parts = tuple(map(array, style_masks or ()))
+    return Inputs(
+        content=content,
+        styles=tuple(map(array, styles)),
+        weights=jax.tree.map(array, weights),
+        start=start,
+        key=key,
+        rate=rate_of(solver),
+        masks=masks,
+        style_masks=parts if any(x is not None for x in parts) else None,
+    )
 
 
 SHARED = Inputs(None, None, Weights(None, None, None), None, None, None)  # type: ignore[arg-type]
@@ -218,12 +247,33 @@ def jitted_first(problem: Problem, image: Array, rate: Number | None, *, program
 
 
 class Scale(NamedTuple):
-    """One of the sizes from coarse to fine: its own (height, width), the last one's long side, how to begin."""
+    """One of the sizes from coarse to fine: its own (height, width), the last one's long side, how to begin.
+
+    With a margin these are the canvas's, from which the picture is cut.
+    """
 
     size: tuple[int, int]
     full: int
     init: str | None
     lanes: int | None
+    margin: int = 0
+
+    @property
+    def picture(self) -> tuple[int, int]:
+        """The picture's (height, width)."""
+        return self.size[0] - 2 * self.margin, self.size[1] - 2 * self.margin
+
+
+def scales_of(
+    sizes: Sequence[tuple[int, int]], *, init: str | None, lanes: int | None = None, margin: int = 0
+) -> list[Scale]:
+    """The scales at which the picture has these sizes; the last one's margin is `margin`, others are in proportion."""
+    longest = max(sizes[-1])
+    around = [round(margin * max(size) / longest) for size in sizes]
+    return [
+        Scale((height + 2 * more, width + 2 * more), longest + 2 * margin, init, lanes, more)
+        for (height, width), more in zip(sizes, around, strict=True)
+    ]
 
 
 @compiled("program", "scale")
@@ -272,8 +322,8 @@ def _regions(network: Network, inputs: Inputs, content: Array, axes: Inputs, pro
     return Regions(masks, shares, cover_of(inputs.masks, scale.size), content)
 
 
-def _sized(image: Picture, size: tuple[int, int]) -> Image:
-    return jnp.asarray(image) if image.shape[:2] == size else resize(image, *size)
+def _sized(image: Pictures, size: tuple[int, int]) -> Array:
+    return jnp.asarray(image) if image.shape[-3:-1] == size else resize(image, *size)
 
 
 def _scaled(style: Picture, ratio: float, smallest: int) -> Image:

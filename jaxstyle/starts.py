@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxstyle import defaults
-from jaxstyle.types import Image, Key, Picture
+from jaxstyle.types import Image, Key, Picture, Pictures
 
 Start: TypeAlias = Literal["content", "noise", "style", "blur"]
 
@@ -49,10 +49,16 @@ def scaled_size(size: Sequence[int], ratio: float, *, smallest: int) -> tuple[in
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2))
-def resize(image: Picture, height: int, width: int) -> Float[Array, "{height} {width} 3"]:
+def resize(image: Pictures, height: int, width: int) -> Float[Array, "... {height} {width} 3"]:
     """Lanczos resampling, antialiased when shrinking; clipped to [0, 1]."""
-    shape = (height, width, image.shape[2])
+    shape = (*image.shape[:-3], height, width, image.shape[-1])
     return jnp.clip(jax.image.resize(image, shape, "lanczos3", antialias=True), 0.0, 1.0)
+
+
+def mirrored(image: Float[Array, "... h w c"], margin: int) -> Float[Array, "... h+2*{margin} w+2*{margin} c"]:
+    """The image with so many pixels more on every side, which go on as in a mirror at its border."""
+    widths = [(0, 0)] * (image.ndim - 3) + [(margin, margin)] * 2 + [(0, 0)]
+    return jnp.pad(image, widths, mode="symmetric")
 
 
 def blur(image: Image, sigma: float) -> Image:

@@ -16,13 +16,13 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxstyle import defaults
-from jaxstyle.checks import check_axes, check_masks, check_transfer, check_whole
+from jaxstyle.checks import check_axes, check_margin, check_masks, check_transfer, check_whole
 from jaxstyle.compiling import is_traced
 from jaxstyle.forecast import bytes_at, bytes_needed, free_memory, too_large
 from jaxstyle.networks import Network
 from jaxstyle.objective import Objective, Weights, default_objective
 from jaxstyle.optimise import DivergedError, Progress, Result, paint
-from jaxstyle.programs import Inputs, Program, Scale, chunk_length, mask_inputs, program_of, rate_of, runs_on_cpu
+from jaxstyle.programs import Inputs, Program, Scale, chunk_length, inputs_of, program_of, runs_on_cpu, scales_of
 from jaxstyle.regions import Masks
 from jaxstyle.solvers import Adam, Solver
 from jaxstyle.starts import Start, resize, scale_sizes
@@ -56,6 +56,7 @@ def sweep(
     key: Key | None = None,
     masks: Masks | None = None,
     style_masks: Sequence[StyleMask | None] | None = None,
+    margin: int = 0,
     lanes: int | None = None,
     report_every: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
@@ -87,6 +88,7 @@ def sweep(
       key: keys (...), for starts from noise.
       masks: (k, h, w), shared by all lanes; see `transfer`.
       style_masks: (h, w) of each style, or None; shared by all lanes.
+      margin: see `transfer`.
       lanes: how many run side by side; None for as many as fit.
       report_every: see `transfer`.
       on_progress: called after each chunk of steps with a `Progress` whose arrays have the batch's lanes in front.
@@ -111,6 +113,7 @@ def sweep(
         key=key,
         masks=masks,
         style_masks=style_masks,
+        margin=margin,
         report_every=report_every,
     )
     if is_traced(network, plan.inputs):
@@ -133,6 +136,7 @@ class Plan:
     sizes: Sequence[tuple[int, int]]
     steps: int
     init: str | None
+    margin: int
     report_every: int | None
 
     @property
@@ -157,6 +161,7 @@ class Plan:
         key: Key | None,
         masks: Masks | None = None,
         style_masks: Sequence[StyleMask | None] | None = None,
+        margin: int = 0,
         report_every: int | None = None,
     ) -> "Plan":
         """Checks the arguments of `sweep`, and gives what varies one axis in front."""
@@ -165,21 +170,24 @@ class Plan:
         check_transfer(content, pictures, network, weights, objective, steps, init, min_size, average, lanes=True)
         check_whole(1 if report_every is None else report_every, "report_every", 1)
         check_masks(masks, style_masks, content, pictures)
-        inputs = Inputs(
-            content=jnp.asarray(content, jnp.float32),
-            styles=tuple(jnp.asarray(style, jnp.float32) for style in pictures),
-            weights=jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), weights),
-            start=None if isinstance(init, str) else jnp.asarray(init, jnp.float32),
+        check_margin(margin, content)
+        inputs = inputs_of(
+            content,
+            pictures,
+            weights=weights,
+            solver=solver,
+            init=init,
             key=_typed(jax.random.key(0) if key is None else key),
-            rate=rate_of(solver),
-            **mask_inputs(masks, style_masks),
+            masks=masks,
+            style_masks=style_masks,
+            margin=margin,
         )
         shape = check_axes(_leading_axes(inputs))
         inputs, axes = _with_one_axis(inputs, shape)
         program = program_of(objective, solver, average, axes=axes)
-        sizes = scale_sizes(*inputs.content.shape[-3:-1], min_size=min_size, smallest=network.module.smallest)
+        sizes = scale_sizes(*content.shape[-3:-1], min_size=min_size, smallest=network.module.smallest)
         named = init if isinstance(init, str) else None
-        return cls(network, inputs, axes, program, shape, sizes, steps, named, report_every)
+        return cls(network, inputs, axes, program, shape, sizes, steps, named, margin, report_every)
 
     def batches(
         self,
@@ -213,14 +221,14 @@ class Plan:
         Raises:
           InputError: not even one lane on each device fits.
         """
-        devices, (height, width) = len(self._devices), self.sizes[-1]
-        fast = devices * max(1, CPU_PIXELS // (height * width)) if runs_on_cpu(self.network) else self.count
+        devices, last = len(self._devices), self._scales(None)[-1]
+        fast = devices * max(1, CPU_PIXELS // math.prod(last.size)) if runs_on_cpu(self.network) else self.count
         lanes = 1 if self._one_by_one else math.ceil(min(fast, self.count) / devices) * devices
         available = free_memory(self._devices[0]) if available is None else available
         while available is not None and (needed := self.bytes_needed(lanes)) > available:
             if lanes <= devices:
                 at = functools.partial(self._bytes_at, lanes // devices)
-                raise too_large(self.network, (height, width), needed, available, at)
+                raise too_large(self.network, last.picture, needed, available, at)
             lanes = max(1, int(lanes * available / needed) // devices) * devices
         return lanes
 
@@ -231,15 +239,18 @@ class Plan:
           lanes: a multiple of the number of devices.
         """
         inputs, program = self._ready(np.zeros(0 if self._one_by_one else lanes, int))
-        scale = Scale(self.sizes[-1], max(self.sizes[-1]), self.init, None if self._one_by_one else lanes)
-        before = self.sizes[-2] if len(self.sizes) > 1 else None
-        count = chunk_length(self.network, self.steps)
-        return bytes_needed(self.network, inputs, program, scale, count, before)
+        *coarser, last = self._scales(None if self._one_by_one else lanes)
+        before = coarser[-1].size if coarser else None
+        return bytes_needed(self.network, inputs, program, last, chunk_length(self.network, self.steps), before)
 
     def _bytes_at(self, lanes: int, size: tuple[int, int]) -> int:
         """Memory for so many lanes at another size, as a multiple of that for one by itself."""
         inputs, program = self._ready(np.zeros(0, int))
-        return lanes * bytes_at(self.network, inputs, program, chunk_length(self.network, self.steps), size)
+        count = chunk_length(self.network, self.steps)
+        return lanes * bytes_at(self.network, inputs, program, count, self.margin, size)
+
+    def _scales(self, lanes: int | None) -> list[Scale]:
+        return scales_of(self.sizes, init=self.init, lanes=lanes, margin=self.margin)
 
     @property
     def _one_by_one(self) -> bool:
@@ -300,6 +311,7 @@ class Plan:
             steps=self.steps,
             init=self.init,
             lanes=lanes,
+            margin=self.margin,
             report_every=self.report_every,
             on_progress=on_progress,
         )

@@ -143,6 +143,7 @@ def test_transfer_with_styles_at_layers(call, third):
         objective=jaxstyle.Objective(("relu2_1",), ("relu1_1", "relu2_1")),
         min_size=48,
         steps=3,
+        margin=24,  # as the command line has it where styles are mixed by layer
     )
     np.testing.assert_allclose(pixels("a.png"), result.image, atol=0.51 / 255)
     again = call("transfer", "--from", "a.png", "-o", "b.png", "--init", "content", *PLAIN)

@@ -97,6 +97,7 @@ class Group:
             average=s.average,
             key=jnp.stack([jax.random.key(x.seed) for x in settings]),
             **mask_arrays(first.inputs),
+            margin=s.margin,
         )
         available = available_memory() if runs_on_cpu(network) else None  # accelerators know their own
         self.lanes = lanes or self.plan.lanes_at_once(available=available)

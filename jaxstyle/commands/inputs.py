@@ -49,6 +49,8 @@ def read_pictures(
         raise InputError(f"--min-size is {options.min_size}; it can be at most the size of the result, {size}")
     if size < max(content.pixels.shape[:2]):
         content = read(options.content, size)
+    if options.margin and options.margin > (side := min(content.pixels.shape[:2])):
+        raise InputError(f"--margin is {options.margin}; it can be at most the short side of {options.content}, {side}")
     styles = [read(path, _style_size(options.style_scale, size)) for path in options.styles]
     init = options.init or PRESETS[options.preset].init
     start = starting_picture(init, size, read=read)

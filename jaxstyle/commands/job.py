@@ -79,6 +79,7 @@ class Job:
             average=s.average,
             key=jax.random.key(s.seed),
             **mask_arrays(self.inputs),
+            margin=s.margin,
             memory=available_memory() if runs_on_cpu(self.network) else None,  # accelerators know their own
             report_every=self.save_every and chunk(self.save_every, s.steps),
             on_progress=self._watcher(bar),

@@ -32,6 +32,7 @@ class Settings:
     precision: str = "float32"
     size: int = defaults.SIZE
     min_size: int | None = None
+    margin: int = 0
     preset: str = "default"
     style_loss: str | None = "gram"  # None for the preset's own
     content_weight: float = defaults.CONTENT_WEIGHT
@@ -101,16 +102,24 @@ def usual(network: str, preset: str, optimizer: str | None = None, *, size: int 
     return settings
 
 
-def resolve(options: argparse.Namespace, size: int) -> Settings:
-    """The settings with the defaults of the preset filled in, checked before any weights are needed."""
+def resolve(options: argparse.Namespace, size: int, *, short_side: int = defaults.MARGIN) -> Settings:
+    """The settings with the defaults of the preset filled in, checked before any weights are needed.
+
+    A margin that is not given is no larger than the content's short side.
+    """
     given = {field.name: getattr(options, field.name) for field in fields(Settings)}
     given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
     start = usual(options.network, options.preset, options.optimizer, size=size)
     if given["style_layers"] is not None:  # a preset's weights are for its own layers
         start = replace(start, layer_weights=None)
+    start = replace(start, margin=min(_usual_margin(given), short_side))
     settings = replace(start, **{name: value for name, value in given.items() if value is not None} | {"size": size})
     check_settings(settings)
     return settings
+
+
+def _usual_margin(given: Mapping[str, Any]) -> int:
+    return Settings.margin if given.get("mix_layers") is None else defaults.MARGIN
 
 
 def words(settings: Mapping[str, Any]) -> list[list[str]]:
@@ -119,6 +128,7 @@ def words(settings: Mapping[str, Any]) -> list[list[str]]:
     known = {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
     start = usual(known["network"], known["preset"], known["optimizer"])
     preset, optimizer = Settings.preset, PRESETS[known["preset"]].optimizer
+    start = replace(start, margin=_usual_margin(known))
     without = vars(replace(start, network=Settings.network, preset=preset, optimizer=optimizer))
     unweighted = start.layer_weights is not None and "layer_weights" not in known
     found: list[list[str]] = []
