@@ -3,11 +3,15 @@
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-# Most of the tests' time is compilation, and half of that is LLVM's passes for speed, which change no result.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true")
+# Most of the tests' time is compilation, and most of that is XLA's and LLVM's passes for speed, which change no result.
+QUICK = ["--xla_backend_optimization_level=0", "--xla_llvm_disable_expensive_passes=true"]
+if tuple(map(int, version("jaxlib").split(".")[:2])) < (0, 12):  # later ones have no such flag, and abort
+    QUICK.append("--xla_cpu_use_fusion_emitters=false")
+os.environ.setdefault("XLA_FLAGS", " ".join(QUICK))
 # What one worker has compiled the others need not: the first process makes the folder, and they inherit its name.
 if "PYTEST_XDIST_WORKER" not in os.environ:
     COMPILED = tempfile.TemporaryDirectory(prefix="jaxstyle-tests-")
