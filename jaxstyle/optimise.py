@@ -32,6 +32,7 @@ from jaxstyle.programs import (
     device_of,
     evaluate,
     first_run,
+    for_steps,
     inputs_of,
     make_runner,
     one_step,
@@ -303,6 +304,7 @@ def transfer(
         style_masks=style_masks,
         margin=margin,
     )
+    network = for_steps(network, inputs)
     program, named = program_of(objective, solver, average), init if isinstance(init, str) else None
     sizes = scale_sizes(*content.shape[:2], min_size=min_size, smallest=network.module.smallest)
     if not is_traced(network, inputs):

@@ -17,7 +17,7 @@ from jax.sharding import NamedSharding
 from jaxtyping import Array
 
 from jaxstyle import defaults
-from jaxstyle.compiling import compiled, platform_of
+from jaxstyle.compiling import compiled, is_traced, platform_of
 from jaxstyle.networks import Network
 from jaxstyle.objective import (
     LossTerms,
@@ -352,6 +352,11 @@ def device_of(network: Network) -> jax.Device:
 def runs_on_cpu(network: Network) -> bool:
     """Whether the network's weights lie on a CPU."""
     return platform_of(jax.tree.leaves(network.params)[0]) == "cpu"
+
+
+def for_steps(network: Network, inputs: Inputs) -> Network:
+    """The network as steps on its device want it."""
+    return network.with_adjoints() if runs_on_cpu(network) and not is_traced(network, inputs) else network
 
 
 def make_runner(problem: Problem, image: Array, rate: Number | None, program: Program) -> Runner:

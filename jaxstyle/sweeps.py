@@ -22,7 +22,17 @@ from jaxstyle.forecast import bytes_at, bytes_needed, free_memory, too_large
 from jaxstyle.networks import Network
 from jaxstyle.objective import Objective, Weights, default_objective
 from jaxstyle.optimise import DivergedError, Progress, Result, paint
-from jaxstyle.programs import Inputs, Program, Scale, chunk_length, inputs_of, program_of, runs_on_cpu, scales_of
+from jaxstyle.programs import (
+    Inputs,
+    Program,
+    Scale,
+    chunk_length,
+    for_steps,
+    inputs_of,
+    program_of,
+    runs_on_cpu,
+    scales_of,
+)
 from jaxstyle.regions import Masks
 from jaxstyle.solvers import Adam, Solver
 from jaxstyle.starts import Start, resize, scale_sizes
@@ -187,7 +197,7 @@ class Plan:
         program = program_of(objective, solver, average, axes=axes)
         sizes = scale_sizes(*content.shape[-3:-1], min_size=min_size, smallest=network.module.smallest)
         named = init if isinstance(init, str) else None
-        return cls(network, inputs, axes, program, shape, sizes, steps, named, margin, report_every)
+        return cls(for_steps(network, inputs), inputs, axes, program, shape, sizes, steps, named, margin, report_every)
 
     def batches(
         self,

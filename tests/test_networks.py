@@ -118,6 +118,28 @@ def test_gradient_of_deep_features_equals_finite_differences():
 # ---------------------------------------------------------------------------------------------- what is computed
 
 
+@pytest.mark.parametrize("padding", MODES)
+def test_adjoint_kernels_change_no_number_and_are_not_computed_at_each_step(padding):
+    net, image = network(module=DEEP, padding=padding), picture(3, 32, 48)
+
+    def loss(net, image):
+        return sum(jnp.sum(x**2) for x in net.features(image, ("relu2_1", "relu5_1")).values())
+
+    ready = net.with_adjoints()
+    gradient = jax.jit(jax.grad(loss, (0, 1)))
+    (of_weights, of_image), (expected_weights, expected) = gradient(ready, image), gradient(net, image)
+    np.testing.assert_array_equal(
+        features(ready, image, ("relu5_1",))["relu5_1"], features(net, image, ("relu5_1",))["relu5_1"]
+    )
+    np.testing.assert_allclose(of_image, expected, atol=1e-6 * np.abs(expected).max())
+    for name, weights in expected_weights.params.items():
+        for key, value in weights.items():
+            np.testing.assert_allclose(of_weights.params[name][key], value, atol=1e-5 * np.abs(value).max())
+    with tpu.traced_for("cpu"):
+        turned = [primitives(jax.grad(loss, 1), x, image)["rev"] for x in (net, ready)]
+    assert turned == [7, 0]
+
+
 @pytest.mark.parametrize(
     ("layers", "convolutions", "relus", "pools"),
     [

@@ -16,10 +16,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
+from jaxtyping import Array
 
 from jaxstyle import defaults
 from jaxstyle.errors import InputError, nearest
-from jaxstyle.networks.backbone import Backbone
+from jaxstyle.networks.backbone import Backbone, adjoint_kernel
 from jaxstyle.types import FeatureMaps, Image, Params
 
 __all__ = ["ARCHITECTURES", "PREPROCESSING", "Network", "Preprocessing", "random_network"]
@@ -125,6 +126,22 @@ class Network:
         """The same weights with other `pooling` ("max", "average"), `padding` ("zero", "edge", "reflect", "periodic")
         or `dtype` (jnp.float32, jnp.bfloat16)."""
         return dataclasses.replace(self, module=self.module.clone(**options))
+
+    def with_adjoints(self) -> "Network":
+        """The same, with the kernels of the convolutions' gradients beside the weights: twice the memory.
+
+        For loops around gradients on a CPU, as `transfer` is one: there XLA would turn each kernel around at each step.
+        Only for reverse mode (`jax.grad`).
+        """
+        kernels = {name: x["kernel"] for name, x in self.params.items() if "kernel" in x}
+        turned = _adjoints(kernels)
+        params = {name: {**x, "adjoint": turned[name]} if name in turned else x for name, x in self.params.items()}
+        return dataclasses.replace(self, params=params)
+
+
+@jax.jit
+def _adjoints(kernels: dict[str, Array]) -> dict[str, Array]:
+    return {name: adjoint_kernel(kernel) for name, kernel in kernels.items()}
 
 
 def layer_of(parameter: str, layers: Sequence[str]) -> str | None:

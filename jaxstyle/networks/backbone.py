@@ -5,6 +5,7 @@ says what its layers are called, what shapes its parameters have, how a layer co
 they differ, how its layers are called in the files of others.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
@@ -169,18 +170,20 @@ class Backbone(nn.Module, kw_only=True):
           stride: of its outputs.
           border: pixels of padding on each side; None: half the kernel's.
         """
-        kernel, bias = self._parameters(name, "kernel", "bias")
+        kernel, bias, adjoint = self._parameters(name, "kernel", "bias", "adjoint")
         size, _, _, width = kernel.shape
         before, after = self._border(size, stride, size // 2 if border is None else border)
         if min(x.shape[:2]) + before + after < size:  # too small a picture, which `Network.features` refuses
             sides = (max(0, side + before + after - size + stride) // stride for side in x.shape[:2])
             return jnp.zeros((*sides, width), self.dtype)
-        padding: Any = [(before, after)] * 2
+        padding, same = (before, after), (size, stride, before, after) == (3, 1, 1, 1)
         if self.padding != "zero":
-            x, padding = add_border(x, self.padding, before, after), "VALID"
-        same = (size, stride, before, after) == (3, 1, 1, 1) and width < tpu.LANES
-        convolve = _narrow_convolution if same else _convolution
-        y = convolve(x, kernel, stride, padding)
+            x, padding = add_border(x, self.padding, before, after), (0, 0)
+        if adjoint is not None and stride == 1:
+            y = _convolution_with_adjoint(x, kernel, adjoint, padding)
+        else:
+            convolve = _narrow_convolution if same and width < tpu.LANES else _convolution
+            y = convolve(x, kernel, stride, padding)
         return y if bias is None else y + bias[None, None]
 
     def scaling(self, x: Features, name: str) -> FeatureMap:
@@ -224,15 +227,40 @@ def relu(x: Features) -> Features:
 relu.defjvps(lambda tangent, result, _: jnp.where(result != 0, tangent, jnp.zeros_like(tangent)))
 
 
-def _convolution(x: Features, kernel: Array, stride: int, padding: Any) -> FeatureMap:
+def _convolution(x: Features, kernel: Array, stride: int, padding: tuple[int, int]) -> FeatureMap:
     numbers = ("NHWC", "HWIO", "NHWC")
-    return jax.lax.conv_general_dilated(x[None], kernel, (stride, stride), padding, dimension_numbers=numbers)[0]
+    return jax.lax.conv_general_dilated(x[None], kernel, (stride, stride), [padding] * 2, dimension_numbers=numbers)[0]
 
 
-def _narrow_convolution(x: Features, kernel: Array, stride: int, padding: Any) -> FeatureMap:
+def adjoint_kernel(kernel: Float[Array, "h w c d"]) -> Float[Array, "h w d c"]:
+    """That of the convolution which takes a gradient back to the input."""
+    return kernel[::-1, ::-1].swapaxes(2, 3)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
+def _convolution_with_adjoint(x: Features, kernel: Array, adjoint: Array, padding: tuple[int, int]) -> FeatureMap:
+    """The same with stride 1, and `adjoint_kernel` at hand, where the usual rule would compute it at each call."""
+    return _convolution(x, kernel, 1, padding)
+
+
+def _forth(x: Features, kernel: Array, adjoint: Array, padding: tuple[int, int]) -> tuple[FeatureMap, Any]:
+    return _convolution(x, kernel, 1, padding), (x, kernel, adjoint)
+
+
+def _back(padding: tuple[int, int], kept: Any, gradient: Features) -> tuple[Array, Array, Array]:
+    x, kernel, adjoint = kept
+    around = (kernel.shape[0] - 1 - padding[0], kernel.shape[0] - 1 - padding[1])
+    (of_kernel,) = jax.vjp(lambda kernel: _convolution(x, kernel, 1, padding), kernel)[1](gradient)
+    return _convolution(gradient, adjoint, 1, around), of_kernel, jnp.zeros_like(adjoint)
+
+
+_convolution_with_adjoint.defvjp(_forth, _back)
+
+
+def _narrow_convolution(x: Features, kernel: Array, stride: int, padding: tuple[int, int]) -> FeatureMap:
     """The same of a 3x3 kernel, with stride 1, for features with few channels."""
     return tpu.on_tpu(
-        lambda x, kernel: tpu.convolution(x, kernel, bordered=padding == "VALID"),
+        lambda x, kernel: tpu.convolution(x, kernel, bordered=padding == (0, 0)),
         lambda x, kernel: _convolution(x, kernel, stride, padding),
         x,
         kernel,
