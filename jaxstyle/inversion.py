@@ -19,7 +19,7 @@ from jaxstyle.losses import excess, periodic_variation, style_loss, total_variat
 from jaxstyle.networks import Network
 from jaxstyle.objective import RELATIVE, Objective, Weights, style_statistics
 from jaxstyle.optimise import Progress, Result, paint, transfer
-from jaxstyle.programs import Inputs, program_of, rate_of
+from jaxstyle.programs import for_steps, inputs_of, program_of
 from jaxstyle.solvers import Lbfgs, Solver
 from jaxstyle.starts import MIN_SIDE, scale_sizes
 from jaxstyle.types import Image, Key, Picture, Scalar
@@ -168,16 +168,13 @@ def synthesise(
         sizes = [(_whole_cells(h, cell), _whole_cells(w, cell)) for h, w in sizes]
     source = jnp.asarray(source, jnp.float32)
     key = jax.random.key(0) if key is None else key
-    inputs = Inputs(
-        content=canvas,  # of which only the size counts
-        styles=(source,),
-        weights=jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), weights),
-        start=_noise_like(key, source, sizes[0]),
-        key=key,
-        rate=rate_of(solver),
-    )
+    start = _noise_like(key, source, sizes[0])
+    # Of the canvas only the size counts.
+    inputs = inputs_of(canvas, [source], weights=weights, solver=solver, init=start, key=key)
     program = program_of(objective, solver, 0.0)
-    return paint(network, inputs, program, sizes=sizes, steps=steps, init=None, on_progress=on_progress)
+    return paint(
+        for_steps(network, inputs), inputs, program, sizes=sizes, steps=steps, init=None, on_progress=on_progress
+    )
 
 
 def gram_errors(

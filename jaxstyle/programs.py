@@ -65,11 +65,11 @@ def inputs_of(
     solver: Solver,
     init: Any,
     key: Key,
-    masks: Any,
-    style_masks: Any,
-    margin: int,
+    masks: Any = None,
+    style_masks: Any = None,
+    margin: int = 0,
 ) -> Inputs:
-    """What `transfer` and `sweep` are given, as arrays; parts of styles that are all None are none.
+    """What `transfer` and the like are given, as arrays; parts of styles that are all None are none.
 
     With a margin, the content, a start and masks go on beyond their borders as in a mirror: those of a canvas, from
     which the picture is cut.

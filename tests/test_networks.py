@@ -138,6 +138,8 @@ def test_adjoint_kernels_change_no_number_and_are_not_computed_at_each_step(padd
     with tpu.traced_for("cpu"):
         turned = [primitives(jax.grad(loss, 1), x, image)["rev"] for x in (net, ready)]
     assert turned == [7, 0]
+    kept = zip(*map(jax.tree.leaves, (ready.with_adjoints(), ready)), strict=True)
+    assert all(x is y for x, y in kept)
 
 
 @pytest.mark.parametrize(

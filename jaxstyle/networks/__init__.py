@@ -131,9 +131,9 @@ class Network:
         """The same, with the kernels of the convolutions' gradients beside the weights: twice the memory.
 
         For loops around gradients on a CPU, as `transfer` is one: there XLA would turn each kernel around at each step.
-        Only for reverse mode (`jax.grad`).
+        Only for reverse mode (`jax.grad`). What is there already is kept.
         """
-        kernels = {name: x["kernel"] for name, x in self.params.items() if "kernel" in x}
+        kernels = {name: x["kernel"] for name, x in self.params.items() if "kernel" in x and "adjoint" not in x}
         turned = _adjoints(kernels)
         params = {name: {**x, "adjoint": turned[name]} if name in turned else x for name, x in self.params.items()}
         return dataclasses.replace(self, params=params)
