@@ -28,6 +28,11 @@ class Inputs:
     masks: Sequence[MaskFile] | None = None
     style_masks: Sequence[MaskFile | None] | None = None
 
+    @property
+    def short_side(self) -> int:
+        """The result's."""
+        return min(self.content.pixels.shape[:2])
+
 
 def read_inputs(options: argparse.Namespace) -> Inputs:
     """Checks the options against each other, and reads the pictures."""

@@ -49,9 +49,7 @@ def tasks_of(options: argparse.Namespace, cells: Cells) -> tuple[list["Task"], d
     from jaxstyle.weights import show
 
     start_jax(distributed=options.distributed, lanes=options.lanes or len(cells))
-    settings = [
-        resolve(cell, inputs.size, short_side=min(inputs.content.pixels.shape[:2])) for _, cell, inputs in cells
-    ]
+    settings = [resolve(cell, inputs.size, short_side=inputs.short_side) for _, cell, inputs in cells]
     distinct = {network_key(s): s for s in settings}
     networks = {key: open_network(s, options.quiet) for key, s in distinct.items()}
     held = {name: show(name) for name in {s.weights or s.network for s in settings}}

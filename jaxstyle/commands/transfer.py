@@ -60,7 +60,7 @@ def paint(options: argparse.Namespace, note: str = "") -> int:
     from jaxstyle.commands.settings import open_network, resolve
 
     start_jax()
-    settings = resolve(options, inputs.size, short_side=min(inputs.content.pixels.shape[:2]))
+    settings = resolve(options, inputs.size, short_side=inputs.short_side)
     network = open_network(settings, options.quiet)
     job = Job(inputs, settings, network, options.quiet, options.save_every)
     if note:
