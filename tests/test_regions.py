@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -312,10 +313,13 @@ def test_masks_from_files_are_recorded_and_made_again(call: Callable[..., Said],
 
 def test_a_sweep_shares_its_masks(call: Callable[..., Said], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And the styles in the colours of their regions: no lane has one of its own."""
-    plans = []
-    monkeypatch.setattr(
-        cells.Plan, "of", lambda *args, of=cells.Plan.of, **kw: plans.append(of(*args, **kw)) or plans[-1]
-    )
+    plans, plan_of = [], cells.Plan.of
+
+    def noted(*args: Any, **options: Any) -> cells.Plan:
+        plans.append(plan_of(*args, **options))
+        return plans[-1]
+
+    monkeypatch.setattr(cells.Plan, "of", noted)
     mask = grey("m.png", rectangle(48, 64, slice(8, 40), slice(8, 56)))
     layers = ("--content-layers", "relu2_1", "--style-layers", "relu1_1,relu2_1")
     base = ("c.png", "s.png", "-o", "grid", "--size", "64", "--steps", "2", *layers, "--quiet", "--masks", mask)
