@@ -281,7 +281,7 @@ def prepare(
     network: Network, inputs: Inputs, before: Array | None, *, program: Program, scale: Scale
 ) -> tuple[Targets, Array]:
     """The targets of a scale, and the image to begin with: that of the scale before enlarged, or a start."""
-    axes, objective = program.axes or SHARED, program.objective
+    axes, objective, network = program.axes or SHARED, program.objective, network.for_once()
     ratio = max(scale.size) / scale.full
     content = mapped(lambda x: _sized(x, scale.size), axes.content)(inputs.content)
     styles = mapped(lambda xs: [_scaled(x, ratio, network.module.smallest) for x in xs], axes.styles)(inputs.styles)
@@ -356,7 +356,7 @@ def runs_on_cpu(network: Network) -> bool:
 
 def for_steps(network: Network, inputs: Inputs) -> Network:
     """The network as steps on its device want it."""
-    return network.with_adjoints() if runs_on_cpu(network) and not is_traced(network, inputs) else network
+    return network if is_traced(network, inputs) else network.for_steps()
 
 
 def make_runner(problem: Problem, image: Array, rate: Number | None, program: Program) -> Runner:

@@ -34,8 +34,7 @@ def jax_evaluation(network: str, size: int, precision: str) -> Evaluation:
     keep_freed_memory()
     params, content, style, image = random_problem(network, size)
     module = ARCHITECTURES[network].clone(dtype=jax.numpy.dtype(precision).type)
-    net = Network(jax.device_put(params), network, module, "torchvision")
-    net = net.with_adjoints() if jax.default_backend() == "cpu" else net
+    net = Network(jax.device_put(params), network, module, "torchvision").for_steps()
     targets = jax.jit(make_targets)(net, content, [style])
     weights = jax.device_put(jax.tree.map(np.float32, Weights(*WEIGHTS)))
     options = compiler_options(platform=jax.default_backend())

@@ -22,12 +22,13 @@ from jaxtyping import install_import_hook
 
 MODULES = (
     "tpu",
+    "compiling",
+    "winograd",
     "losses",
     "networks",
     "regions",
     "objective",
     "presets",
-    "compiling",
     "programs",
     "forecast",
     "optimise",

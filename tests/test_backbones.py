@@ -248,7 +248,7 @@ def test_gradients_equal_finite_differences(which: str) -> None:
     with x64():
         net = alexnet(dtype=jnp.float64) if which == "alexnet" else small_dense(dtype=jnp.float64)[1]
         layer = "relu5" if which == "alexnet" else "dense3"
-        for network in (net, net.with_adjoints()):
+        for network in (net, net.for_steps()):
             check_gradient(lambda image: jnp.sum(network.features(image, (layer,))[layer] ** 2), picture(5, 40, 36))  # noqa: B023
 
 

@@ -125,7 +125,7 @@ def test_adjoint_kernels_change_no_number_and_are_not_computed_at_each_step(padd
     def loss(net, image):
         return sum(jnp.sum(x**2) for x in net.features(image, ("relu2_1", "relu5_1")).values())
 
-    ready = net.with_adjoints()
+    ready = net.for_steps()
     gradient = jax.jit(jax.grad(loss, (0, 1)))
     (of_weights, of_image), (expected_weights, expected) = gradient(ready, image), gradient(net, image)
     np.testing.assert_array_equal(
@@ -136,10 +136,26 @@ def test_adjoint_kernels_change_no_number_and_are_not_computed_at_each_step(padd
         for key, value in weights.items():
             np.testing.assert_allclose(of_weights.params[name][key], value, atol=1e-5 * np.abs(value).max())
     with tpu.traced_for("cpu"):
-        turned = [primitives(jax.grad(loss, 1), x, image)["rev"] for x in (net, ready)]
-    assert turned == [7, 0]
-    kept = zip(*map(jax.tree.leaves, (ready.with_adjoints(), ready)), strict=True)
-    assert all(x is y for x, y in kept)
+        turned = [primitives(jax.grad(loss, 1), x, image)["rev"] for x in (net, ready, ready.for_once())]
+    assert turned == [7, 0, 7]
+    for x, y in zip(*map(jax.tree.leaves, (ready.for_steps(), ready)), strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+def test_weights_take_the_type_of_the_convolutions_once_not_at_each_step():
+    net, image = network(module=DEEP, dtype=jnp.bfloat16), picture(3, 32, 48)
+    ready = net.for_steps()
+    assert {x.dtype for x in jax.tree.leaves(ready.params)} == {jnp.dtype(jnp.bfloat16)}
+    found, expected = (features(x, image, ("relu1_1", "relu5_1")) for x in (ready, net))
+    for name, value in expected.items():
+        assert value.dtype == jnp.bfloat16
+        np.testing.assert_array_equal(found[name], value)
+
+    def casts(net):
+        with tpu.traced_for("gpu"):
+            return primitives(lambda x: net.features(x, ("relu5_1",)), image)["convert_element_type"]
+
+    assert casts(net) == 15 and casts(ready) == 1  # the image, and a kernel and a bias of each of seven
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
-from jaxtyping import Array
 
 from jaxstyle import defaults
+from jaxstyle.compiling import compiled, platform_of
 from jaxstyle.errors import InputError, nearest
-from jaxstyle.networks.backbone import Backbone, adjoint_kernel
+from jaxstyle.networks.backbone import PREPARED, Backbone, prepared_kernels
 from jaxstyle.types import FeatureMaps, Image, Params
 
 __all__ = ["ARCHITECTURES", "PREPROCESSING", "Network", "Preprocessing", "random_network"]
@@ -127,21 +127,27 @@ class Network:
         or `dtype` (jnp.float32, jnp.bfloat16)."""
         return dataclasses.replace(self, module=self.module.clone(**options))
 
-    def with_adjoints(self) -> "Network":
-        """The same, with the kernels of the convolutions' gradients beside the weights: twice the memory.
+    def for_steps(self) -> "Network":
+        """The same for loops around gradients, as `transfer` is one: what is alike at each step is computed now.
 
-        For loops around gradients on a CPU, as `transfer` is one: there XLA would turn each kernel around at each step.
-        Only for reverse mode (`jax.grad`). What is there already is kept.
+        Weights take the type of the convolutions. On a CPU each convolution gets the kernel of its gradient beside its
+        own, and both as `winograd` wants them: up to six times the memory, for reverse mode (`jax.grad`) only. Options
+        are to be chosen before.
         """
-        kernels = {name: x["kernel"] for name, x in self.params.items() if "kernel" in x and "adjoint" not in x}
-        turned = _adjoints(kernels)
-        params = {name: {**x, "adjoint": turned[name]} if name in turned else x for name, x in self.params.items()}
+        dtype = self.module.dtype
+        params: dict[str, Any] = jax.tree.map(lambda x: x.astype(dtype), dict(self.params))
+        if platform_of(jax.tree.leaves(params)[0]) == "cpu":
+            for name, x in params.items():
+                params[name] = {**x, **_prepared(x["kernel"])} if "kernel" in x else x
+        return dataclasses.replace(self, params=params)
+
+    def for_once(self) -> "Network":
+        """The same without what `for_steps` has added: that compiles faster."""
+        params = {name: {k: v for k, v in x.items() if k not in PREPARED} for name, x in self.params.items()}
         return dataclasses.replace(self, params=params)
 
 
-@jax.jit
-def _adjoints(kernels: dict[str, Array]) -> dict[str, Array]:
-    return {name: adjoint_kernel(kernel) for name, kernel in kernels.items()}
+_prepared = compiled()(prepared_kernels)
 
 
 def layer_of(parameter: str, layers: Sequence[str]) -> str | None:

@@ -6,7 +6,7 @@ they differ, how its layers are called in the files of others.
 """
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import flax.linen as nn
@@ -15,11 +15,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxstyle import tpu
+from jaxstyle import tpu, winograd
 from jaxstyle.types import FeatureMap, FeatureMaps, Features, Image, Key
 
 Pooling: TypeAlias = Literal["max", "average"]
 Padding: TypeAlias = Literal["zero", "edge", "reflect", "periodic"]
+
+PREPARED = ("adjoint", "winograd", "winograd_adjoint")  # parameters that `prepared_kernels` adds
 
 
 class MisfitError(ValueError):
@@ -170,7 +172,7 @@ class Backbone(nn.Module, kw_only=True):
           stride: of its outputs.
           border: pixels of padding on each side; None: half the kernel's.
         """
-        kernel, bias, adjoint = self._parameters(name, "kernel", "bias", "adjoint")
+        kernel, bias, adjoint, there, back = self._parameters(name, "kernel", "bias", *PREPARED)
         size, _, _, width = kernel.shape
         before, after = self._border(size, stride, size // 2 if border is None else border)
         if min(x.shape[:2]) + before + after < size:  # too small a picture, which `Network.features` refuses
@@ -179,11 +181,13 @@ class Backbone(nn.Module, kw_only=True):
         padding, same = (before, after), (size, stride, before, after) == (3, 1, 1, 1)
         if self.padding != "zero":
             x, padding = add_border(x, self.padding, before, after), (0, 0)
-        if adjoint is not None and stride == 1:
-            y = _convolution_with_adjoint(x, kernel, adjoint, padding)
+        if stride == 1 and there is not None and winograd.pays(x.shape, kernel.shape):
+            y = _prepared_convolution(winograd.convolution, x, kernel, (there, back), padding)
+        elif stride == 1 and adjoint is not None:
+            y = _prepared_convolution(_convolution, x, kernel, (kernel, adjoint), padding)
         else:
             convolve = _narrow_convolution if same and width < tpu.LANES else _convolution
-            y = convolve(x, kernel, stride, padding)
+            y = convolve(x, kernel, padding, stride)
         return y if bias is None else y + bias[None, None]
 
     def scaling(self, x: Features, name: str) -> FeatureMap:
@@ -195,7 +199,8 @@ class Backbone(nn.Module, kw_only=True):
         """Those of that name, None where there are none, in the type of the convolutions. What is there is read as it
         is: `param`, as modules of Linen's own, would check the shapes anew in each trace, which doubles its time."""
         found: Any = self.get_variable("params", name) or self.param(name, _initial, self.parameter_shapes[name])
-        return tuple(found[key].astype(self.dtype) if key in found else None for key in keys)
+        cast = functools.partial(jax.tree.map, lambda x: x.astype(self.dtype))
+        return tuple(cast(found[key]) if key in found else None for key in keys)
 
     def pool(self, x: Features) -> Float[Array, "h//2 w//2 c"]:
         """2x2 pooling with stride 2."""
@@ -227,41 +232,50 @@ def relu(x: Features) -> Features:
 relu.defjvps(lambda tangent, result, _: jnp.where(result != 0, tangent, jnp.zeros_like(tangent)))
 
 
-def _convolution(x: Features, kernel: Array, stride: int, padding: tuple[int, int]) -> FeatureMap:
+def _convolution(x: Features, kernel: Array, padding: tuple[int, int], stride: int = 1) -> FeatureMap:
     numbers = ("NHWC", "HWIO", "NHWC")
     return jax.lax.conv_general_dilated(x[None], kernel, (stride, stride), [padding] * 2, dimension_numbers=numbers)[0]
 
 
-def adjoint_kernel(kernel: Float[Array, "h w c d"]) -> Float[Array, "h w d c"]:
-    """That of the convolution which takes a gradient back to the input."""
-    return kernel[::-1, ::-1].swapaxes(2, 3)
+def prepared_kernels(kernel: Float[Array, "h w c d"]) -> dict[str, Any]:
+    """What of a convolution can be computed before a loop around gradients: the kernel that takes a gradient back to
+    the input, and of kernels for which `winograd` may pay, both as that wants them."""
+    adjoint = kernel[::-1, ::-1].swapaxes(2, 3)
+    found = (adjoint, *map(winograd.kernels_of, (kernel, adjoint))) if winograd.may_pay(kernel) else (adjoint,)
+    return dict(zip(PREPARED, found, strict=False))
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
-def _convolution_with_adjoint(x: Features, kernel: Array, adjoint: Array, padding: tuple[int, int]) -> FeatureMap:
-    """The same with stride 1, and `adjoint_kernel` at hand, where the usual rule would compute it at each call."""
-    return _convolution(x, kernel, 1, padding)
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 4))
+def _prepared_convolution(
+    convolve: Callable[[Features, Any, tuple[int, int]], FeatureMap],
+    x: Features,
+    kernel: Array,
+    prepared: tuple[Any, Any],
+    padding: tuple[int, int],
+) -> FeatureMap:
+    """The same with stride 1, and with what `convolve` wants of the kernel, there and back, at hand."""
+    return convolve(x, prepared[0], padding)
 
 
-def _forth(x: Features, kernel: Array, adjoint: Array, padding: tuple[int, int]) -> tuple[FeatureMap, Any]:
-    return _convolution(x, kernel, 1, padding), (x, kernel, adjoint)
+def _there(convolve: Any, x: Features, kernel: Array, prepared: Any, padding: Any) -> tuple[FeatureMap, Any]:
+    return convolve(x, prepared[0], padding), (x, kernel, prepared)
 
 
-def _back(padding: tuple[int, int], kept: Any, gradient: Features) -> tuple[Array, Array, Array]:
-    x, kernel, adjoint = kept
+def _back(convolve: Any, padding: tuple[int, int], kept: Any, gradient: Features) -> tuple[Array, Array, Any]:
+    x, kernel, prepared = kept
     around = (kernel.shape[0] - 1 - padding[0], kernel.shape[0] - 1 - padding[1])
-    (of_kernel,) = jax.vjp(lambda kernel: _convolution(x, kernel, 1, padding), kernel)[1](gradient)
-    return _convolution(gradient, adjoint, 1, around), of_kernel, jnp.zeros_like(adjoint)
+    (of_kernel,) = jax.vjp(lambda kernel: _convolution(x, kernel, padding), kernel)[1](gradient)
+    return convolve(gradient, prepared[1], around), of_kernel, jax.tree.map(jnp.zeros_like, prepared)
 
 
-_convolution_with_adjoint.defvjp(_forth, _back)
+_prepared_convolution.defvjp(_there, _back)
 
 
-def _narrow_convolution(x: Features, kernel: Array, stride: int, padding: tuple[int, int]) -> FeatureMap:
+def _narrow_convolution(x: Features, kernel: Array, padding: tuple[int, int], stride: int) -> FeatureMap:
     """The same of a 3x3 kernel, with stride 1, for features with few channels."""
     return tpu.on_tpu(
         lambda x, kernel: tpu.convolution(x, kernel, bordered=padding == (0, 0)),
-        lambda x, kernel: _convolution(x, kernel, stride, padding),
+        lambda x, kernel: _convolution(x, kernel, padding, stride),
         x,
         kernel,
     )
