@@ -5,19 +5,14 @@
     python scripts/tpu_check.py --size 1024 --chips v5e --programs adam sweep
 
 The compiler in the package libtpu needs no TPU. For each program: the seconds it took, memory against the chip's,
-arithmetic, traffic with the chip's memory, and the least time that each of the two takes (the roofline). Traffic is
-counted from the compiled program: every operation's operands and results, where they lie in the chip's main memory,
-as the tiles that they fill. Operations within loops count once a step. Needs JAX 0.10 or later.
+arithmetic, traffic with the chip's memory, and the least time that each of the two takes (the roofline). Needs JAX 0.10
+or later.
 """
 
-import argparse
-import json
-import math
+import functools
 import os
-import re
-import time
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 os.environ.update(
     JAX_PLATFORMS="cpu",
@@ -27,174 +22,21 @@ os.environ.update(
     ALLOW_MULTIPLE_LIBTPU_LOAD="1",
 )
 
-import jax
-import jax.numpy as jnp
-import numpy as np
+from ahead_of_time import Chip, report
 from jax.experimental import topologies
-from jax.sharding import Mesh, NamedSharding, PartitionSpec, SingleDeviceSharding
 
-from jaxstyle import Adam, Lbfgs, OptaxLbfgs
-from jaxstyle.networks import ARCHITECTURES, Network
-from jaxstyle.objective import Weights, default_objective
-from jaxstyle.programs import Inputs, Scale, compile_ahead, program_of
-from jaxstyle.solvers import Solver
-
-
-class Chip(NamedTuple):
-    """A kind of TPU; memory and speed are those of one of JAX's devices (on v2, half a chip)."""
-
-    topology: str
-    gib: float
-    tflops: float  # bfloat16
-    gb_per_second: float
-
-
-CHIPS = {
-    "v2": Chip("v2:2x2", 8, 22.5, 350),
-    "v5e": Chip("v5e:2x2", 16, 197, 819),
-    "v6e": Chip("v6e:2x2", 32, 918, 1640),
+CHIPS = {  # a device of a v2 is half a chip; float32 is computed as several products in bfloat16, hence no figure
+    "v2": Chip(8, {"bfloat16": 22.5}, 350),
+    "v5e": Chip(16, {"bfloat16": 197}, 819),
+    "v6e": Chip(32, {"bfloat16": 918}, 1640),
 }
 
 
-class Case(NamedTuple):
-    """A program to compile: the solver, how many lanes (None: a transfer), on how many devices."""
-
-    solver: Solver
-    lanes: int | None
-    devices: int
-
-
-CASES = {
-    "adam": Case(Adam(), None, 1),
-    "lbfgs": Case(Lbfgs(), None, 1),
-    "optax-lbfgs": Case(OptaxLbfgs(), None, 1),
-    "sweep": Case(Adam(), 8, 1),
-    "sweep-of-4": Case(Adam(), 8, 4),
-    "lbfgs-sweep-of-4": Case(Lbfgs(), 8, 4),
-}
-
-
-def compiled_step(case: Case, chip: Chip, network: str, size: int, dtype: Any, steps: int) -> Any:
-    """The chunk of steps that `paint` would run there, compiled by the same function."""
-    devices = topologies.get_topology_desc(platform="tpu", topology_name=chip.topology).devices[: case.devices]
-    split: NamedSharding | None = None
-    whole: Any = SingleDeviceSharding(devices[0])
-    if case.devices > 1:
-        mesh = Mesh(np.asarray(devices), ("lanes",))
-        split, whole = NamedSharding(mesh, PartitionSpec("lanes")), NamedSharding(mesh, PartitionSpec())
-
-    def shape(*sides: int, dtype: Any = jnp.float32, lanes: bool = False) -> jax.ShapeDtypeStruct:
-        front = (case.lanes,) if lanes and case.lanes else ()
-        return jax.ShapeDtypeStruct((*front, *sides), dtype, sharding=split if front and split else whole)
-
-    module = ARCHITECTURES[network].clone(dtype=dtype)
-    params = {name: {k: shape(*x) for k, x in shapes.items()} for name, shapes in module.parameter_shapes.items()}
-    net = Network(params, network, module, "torchvision")
-    picture, key = shape(size, size, 3), shape(dtype=jax.random.key(0).dtype)
-    weights = Weights(shape(), shape(lanes=True), shape())
-    rate = shape() if isinstance(case.solver, Adam) else None
-    inputs = Inputs(picture, (picture,), weights, None, key, rate)
-    axes = Inputs(None, None, Weights(None, 0, None), None, None, None) if case.lanes else None  # type: ignore[arg-type]
-    program = program_of(default_objective(net), case.solver, 0.0, axes=axes)._replace(sharding=split)
-    return compile_ahead(net, inputs, None, Scale((size, size), size, "content", case.lanes), program, steps)[-1]
-
-
-# ------------------------------------------------------------------------------------- traffic of a compiled program
-
-BYTES = {"pred": 1, "s8": 1, "u8": 1, "bf16": 2, "f16": 2, "f32": 4, "s32": 4, "u32": 4, "f64": 8, "s64": 8, "u64": 8}
-SHAPE = re.compile(r"(\w+)\[([\d,]*)\](?:\{([\d,]*)(?::([^}]*))?\})?")
-OPERATION = re.compile(r"\s*(?:ROOT )?%?([\w.\-]+) = (\([^=]*?\)|\S+) ([\w\-]+)\((.*)")
-FREE = {"parameter", "get-tuple-element", "bitcast", "tuple", "constant", "after-all", "while", "call", "conditional"}
-
-
-def bytes_in_memory(shapes: str) -> int:
-    """Bytes that arrays of these types, as the compiler writes them, fill in the main memory (no space, S(n))."""
-    total = 0
-    for kind, sides, order, layout in SHAPE.findall(shapes):
-        if kind not in BYTES or re.search(r"S\([1-9]", layout):
-            continue
-        own = [int(x) for x in sides.split(",") if x]
-        minor_first = [own[int(i)] for i in order.split(",") if i] if order else own[::-1]
-        if tile := re.search(r"T\(([\d,]+)\)", layout):
-            for i, side in enumerate(reversed(tile[1].split(","))):
-                if i < len(minor_first):
-                    minor_first[i] = math.ceil(minor_first[i] / int(side)) * int(side)
-        total += math.prod(minor_first) * BYTES[kind]
-    return total
-
-
-def traffic(program: str) -> int:
-    """Bytes to and from the main memory in a compiled program's text: of each loop's body, once."""
-    total, loops = 0, set(re.findall(r"\bbody=%([\w.\-]+)", program))
-    for computation in re.split(r"\n(?=%|ENTRY )", program):
-        name = re.match(r"(?:ENTRY )?%?([\w.\-]*)", computation)
-        if not (computation.startswith("ENTRY ") or (name and name[1] in loops)):
-            continue  # what is fused or called is counted where it is used
-        shapes: dict[str, str] = {}
-        for line in computation.split("\n")[1:]:
-            if not (found := OPERATION.match(line)):
-                continue
-            result, kind, operation, rest = found.groups()
-            shapes[result] = kind
-            if operation in FREE or operation.endswith("-done"):
-                continue
-            operands = [shapes.get(x, "") for x in re.findall(r"%([\w.\-]+)", rest.split("), ")[0])]
-            total += bytes_in_memory(kind)  # of a copy on its way, "copy-start", that is source and destination
-            if not operation.endswith("-start"):
-                total += sum(map(bytes_in_memory, operands))
-    return total
-
-
-# ------------------------------------------------------------------------------------------------------------- report
-
-
-def row(name: str, case: Case, chip_name: str, options: argparse.Namespace) -> dict[str, Any]:
-    """One line of the table."""
-    chip, began = CHIPS[chip_name], time.perf_counter()
-    dtype = {"bfloat16": jnp.bfloat16, "float32": jnp.float32}[options.precision]
-    program = compiled_step(case, chip, options.network, options.size, dtype, options.steps)
-    seconds = time.perf_counter() - began
-    memory, cost = program.memory_analysis(), program.cost_analysis()
-    held = memory.temp_size_in_bytes + memory.argument_size_in_bytes + memory.output_size_in_bytes
-    held -= memory.alias_size_in_bytes
-    moved = traffic(program.as_text())
-    return {
-        "chip": chip_name,
-        "program": name,
-        "size": options.size,
-        "compile s": round(seconds),
-        "memory GiB": held / 2**30,
-        "of GiB": chip.gib,
-        "TFLOP a step": cost["flops"] / 1e12,
-        "GB a step": moved / 1e9,
-        "GB by XLA": cost["bytes accessed"] / 1e9,
-        "arithmetic ms": cost["flops"] / chip.tflops / 1e9,
-        "memory ms": moved / chip.gb_per_second / 1e6,
-    }
-
-
-def main() -> None:
-    """Parses the command line, compiles, prints a table as it comes."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", type=int, default=512)
-    parser.add_argument("--network", default="vgg19", choices=ARCHITECTURES)
-    parser.add_argument("--precision", default="bfloat16", choices=["bfloat16", "float32"])
-    parser.add_argument("--chips", nargs="+", default=list(CHIPS), choices=CHIPS)
-    parser.add_argument("--programs", nargs="+", default=list(CASES), choices=CASES)
-    parser.add_argument("--steps", type=int, default=25, help="of a chunk (default: %(default)s)")
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    rows = []
-    for chip in options.chips:
-        for name in options.programs:
-            rows.append(row(name, CASES[name], chip, options))
-            if len(rows) == 1:
-                print("| " + " | ".join(rows[0]) + " |\n|" + "---|" * len(rows[0]))
-            values = (f"{x:.3g}" if isinstance(x, float) else str(x) for x in rows[-1].values())
-            print("| " + " | ".join(values) + " |", flush=True)
-    if options.json:
-        options.json.write_text(json.dumps(rows, indent=1) + "\n")
+@functools.cache
+def devices(chip: str) -> Sequence[Any]:
+    """Four of a kind."""
+    return topologies.get_topology_desc(platform="tpu", topology_name=f"{chip}:2x2").devices
 
 
 if __name__ == "__main__":
-    main()
+    report(str(__doc__), CHIPS, devices)

@@ -1,14 +1,15 @@
-"""scripts/tpu_check.py: its count of traffic on programs written here, and, where libtpu is, that ours compile."""
+"""Programs compiled for absent TPUs and GPUs: the count of traffic, and, where compilers are, that ours compile."""
 
 import importlib.util
 import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-SCRIPT = Path(__file__).parent.parent / "scripts" / "tpu_check.py"
+SCRIPTS = Path(__file__).parent.parent / "scripts"
 PROGRAM = """HloModule jit_f
 
 %fused (p.0: f32[8,128]) -> f32[8,128] {
@@ -34,15 +35,27 @@ ENTRY %main (a: f32[8,128], b: (s32[], bf16[3,8,64])) -> f32[8,128] {
 """
 
 
-def run(code: str) -> str:
-    """The output of a program in a process of its own, since the script sets the environment up for another device."""
-    line = f"import sys; sys.path.insert(0, {str(SCRIPT.parent)!r}); import tpu_check; {code}"
+def run(module: str, code: str) -> str:
+    """The output of a program in a process of its own, since the scripts set the environment up for other devices."""
+    line = f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); import {module} as script; {code}"
     return subprocess.run([sys.executable, "-c", line], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def rows(module: str, chip: str) -> list[dict[str, Any]]:
+    """The script's table for a chip, every program compiled."""
+    code = f"""
+import json, types
+from ahead_of_time import CASES, row
+options = types.SimpleNamespace(network='vgg19', size=512, precision=None, steps=25)
+found = [row(name, {chip!r}, script.CHIPS[{chip!r}], script.devices({chip!r}), options) for name in CASES]
+print(json.dumps(found))
+"""
+    return json.loads(run(module, f"exec({code!r})").splitlines()[-1])
 
 
 def test_traffic_counts_padded_tiles_in_main_memory_within_loops_too():
     block = 3 * 8 * 128 * 2  # 64 channels fill a tile of 128
-    assert run(f"print(tpu_check.traffic({PROGRAM!r}))") == str(2 * block + 2 * 8 * 128 * 4)
+    assert run("ahead_of_time", f"print(script.traffic({PROGRAM!r}))") == str(2 * block + 2 * 8 * 128 * 4)
 
 
 @pytest.mark.slow
@@ -50,12 +63,17 @@ def test_traffic_counts_padded_tiles_in_main_memory_within_loops_too():
 def test_programs_compile_for_tpus_and_fit(chip):
     if not importlib.util.find_spec("libtpu"):
         pytest.skip("libtpu is not installed")
-    code = f"""
-import json, types
-options = types.SimpleNamespace(network='vgg19', size=512, precision='bfloat16', steps=25)
-print(json.dumps([tpu_check.row(name, case, {chip!r}, options) for name, case in tpu_check.CASES.items()]))
-"""
-    for row in json.loads(run(f"exec({code!r})").splitlines()[-1]):
+    for row in rows("tpu_check", chip):
         assert row["memory GiB"] < row["of GiB"]
         if row["program"] == "sweep":
             assert row["GB a step"] <= 13.4  # where a v5e becomes bound by arithmetic
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("chip", ["t4", "l4", "a100", "h100"])
+def test_programs_compile_for_gpus_and_fit(chip):
+    if not importlib.util.find_spec("jax_plugins.xla_cuda13"):
+        pytest.skip("JAX's package for CUDA is not installed")
+    table = rows("gpu_check", chip)
+    assert {row["precision"] for row in table} == {"float32" if chip == "t4" else "bfloat16"}
+    assert all(row["memory GiB"] < 0.5 * row["of GiB"] for row in table)
