@@ -8,8 +8,9 @@ from typing import Any
 import jax
 
 from jaxstyle.errors import InputError
+from jaxstyle.lanes import Inputs
 from jaxstyle.networks import Network
-from jaxstyle.programs import Inputs, Program, Scale, compile_ahead, scales_of
+from jaxstyle.programs import Program, Scale, compile_ahead, scales_of
 from jaxstyle.starts import scaled_size
 
 # Of the features of all layers in one picture: what no step of it was seen to exceed (0.8 on CPU, 1.9 on TPU).

@@ -15,11 +15,12 @@ from jaxstyle import defaults
 from jaxstyle.checks import check_image, check_layers, check_transfer, check_whole
 from jaxstyle.compiling import compiled
 from jaxstyle.errors import InputError
+from jaxstyle.lanes import inputs_of
 from jaxstyle.losses import excess, periodic_variation, style_loss, total_variation
 from jaxstyle.networks import Network
 from jaxstyle.objective import RELATIVE, Objective, Weights, style_statistics
 from jaxstyle.optimise import Progress, Result, paint, transfer
-from jaxstyle.programs import for_steps, inputs_of, program_of
+from jaxstyle.programs import for_steps, program_of
 from jaxstyle.solvers import Lbfgs, Solver
 from jaxstyle.starts import MIN_SIDE, scale_sizes
 from jaxstyle.types import Image, Key, Picture, Scalar

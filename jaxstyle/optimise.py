@@ -18,10 +18,10 @@ from jaxstyle import defaults
 from jaxstyle.checks import check_margin, check_masks, check_transfer, check_whole
 from jaxstyle.compiling import is_traced, rehearsal
 from jaxstyle.forecast import check_memory, free_memory
+from jaxstyle.lanes import Inputs, inputs_of
 from jaxstyle.networks import Network
 from jaxstyle.objective import LossTerms, Objective, Weights, default_objective
 from jaxstyle.programs import (
-    Inputs,
     Problem,
     Program,
     Run,
@@ -33,7 +33,6 @@ from jaxstyle.programs import (
     evaluate,
     first_run,
     for_steps,
-    inputs_of,
     make_runner,
     one_step,
     prepare,

@@ -18,6 +18,7 @@ from jaxtyping import Array
 
 from jaxstyle import defaults
 from jaxstyle.compiling import compiled, is_traced, platform_of
+from jaxstyle.lanes import SHARED, Inputs
 from jaxstyle.networks import Network
 from jaxstyle.objective import (
     LossTerms,
@@ -34,69 +35,11 @@ from jaxstyle.objective import (
 )
 from jaxstyle.regions import Regions, cover_of, layer_masks, style_shares
 from jaxstyle.solvers import Adam, Info, Solver, ValueAndGrad
-from jaxstyle.starts import mirrored, resize, scaled_size, starting_image
-from jaxstyle.types import Image, Key, Picture, Pictures, Scalar
+from jaxstyle.starts import scaled_size, sized, starting_image
+from jaxstyle.types import Image, Key, Picture, Scalar
 
 CPU_CHUNK = 10  # steps between two looks at the result
 ACCELERATOR_CHUNK = 25  # at most so many are compiled as one program
-
-
-class Inputs(NamedTuple):
-    """All that a transfer is given as arrays. Any of it may have a leading axis, of lanes.
-
-    A second one, of 0 for what has that axis and None for what all lanes share, says which: the axes of `jax.vmap`.
-    """
-
-    content: Any
-    styles: Any
-    weights: Any
-    start: Any
-    key: Any
-    rate: Any
-    masks: Any = None
-    style_masks: Any = None
-
-
-def inputs_of(
-    content: Any,
-    styles: Sequence[Any],
-    *,
-    weights: Weights,
-    solver: Solver,
-    init: Any,
-    key: Key,
-    masks: Any = None,
-    style_masks: Any = None,
-    margin: int = 0,
-) -> Inputs:
-    """What `transfer` and the like are given, as arrays; parts of styles that are all None are none.
-
-    With a margin, the content, a start and masks go on beyond their borders as in a mirror: those of a canvas, from
-    which the picture is cut.
-    """
-
-    def array(x: Any) -> Any:
-        return None if x is None else jnp.asarray(x, jnp.float32)
-
-    content, masks, start = array(content), array(masks), None if isinstance(init, str) else array(init)
-    if margin:
-        start = start if start is None else mirrored(_sized(start, content.shape[-3:-1]), margin)
-        masks = masks if masks is None else mirrored(masks[..., None], margin)[..., 0]
-        content = mirrored(content, margin)
-    parts = tuple(map(array, style_masks or ()))
-    return Inputs(
-        content=content,
-        styles=tuple(map(array, styles)),
-        weights=jax.tree.map(array, weights),
-        start=start,
-        key=key,
-        rate=rate_of(solver),
-        masks=masks,
-        style_masks=parts if any(x is not None for x in parts) else None,
-    )
-
-
-SHARED = Inputs(None, None, Weights(None, None, None), None, None, None)  # type: ignore[arg-type]
 
 
 class Program(NamedTuple):
@@ -143,11 +86,6 @@ def program_of(objective: Objective, solver: Solver, average: float, *, axes: In
     if isinstance(solver, Adam):
         solver = dataclasses.replace(solver, rate=defaults.ADAM_RATE)
     return Program(objective, solver, average, axes)
-
-
-def rate_of(solver: Solver) -> Array | None:
-    """Adam's learning rate, or rates; other solvers have none."""
-    return jnp.asarray(solver.rate, jnp.float32) if isinstance(solver, Adam) else None
 
 
 def mapped(function: Callable[..., Any], *axes: Any) -> Callable[..., Any]:
@@ -283,7 +221,7 @@ def prepare(
     """The targets of a scale, and the image to begin with: that of the scale before enlarged, or a start."""
     axes, objective, network = program.axes or SHARED, program.objective, network.for_once()
     ratio = max(scale.size) / scale.full
-    content = mapped(lambda x: _sized(x, scale.size), axes.content)(inputs.content)
+    content = mapped(lambda x: sized(x, scale.size), axes.content)(inputs.content)
     styles = mapped(lambda xs: [_scaled(x, ratio, network.module.smallest) for x in xs], axes.styles)(inputs.styles)
     kept = mapped(lambda x: content_targets(network, x, objective), axes.content)(content)
     parts = inputs.style_masks or (None,) * len(styles)
@@ -311,7 +249,7 @@ def prepare(
         if scale.lanes and not jax.tree.leaves(starts):
             image = jnp.broadcast_to(image[None], (scale.lanes, *image.shape))
     else:
-        image = mapped(lambda x: _sized(x, scale.size), *(() if scale.lanes is None else (0,)))(before)
+        image = mapped(lambda x: sized(x, scale.size), *(() if scale.lanes is None else (0,)))(before)
     return Targets(kept, wanted, regions), program.spread(image)
 
 
@@ -322,12 +260,8 @@ def _regions(network: Network, inputs: Inputs, content: Array, axes: Inputs, pro
     return Regions(masks, shares, cover_of(inputs.masks, scale.size), content)
 
 
-def _sized(image: Pictures, size: tuple[int, int]) -> Array:
-    return jnp.asarray(image) if image.shape[-3:-1] == size else resize(image, *size)
-
-
 def _scaled(style: Picture, ratio: float, smallest: int) -> Image:
-    return _sized(style, scaled_size(style.shape[:2], ratio, smallest=smallest))
+    return sized(style, scaled_size(style.shape[:2], ratio, smallest=smallest))
 
 
 class Runner(NamedTuple):

@@ -55,6 +55,11 @@ def resize(image: Pictures, height: int, width: int) -> Float[Array, "... {heigh
     return jnp.clip(jax.image.resize(image, shape, "lanczos3", antialias=True), 0.0, 1.0)
 
 
+def sized(image: Pictures, size: tuple[int, int]) -> Array:
+    """The image at this (height, width); itself, if it has it."""
+    return jnp.asarray(image) if image.shape[-3:-1] == size else resize(image, *size)
+
+
 def mirrored(image: Float[Array, "... h w c"], margin: int) -> Float[Array, "... h+2*{margin} w+2*{margin} c"]:
     """The image with so many pixels more on every side, which go on as in a mirror at its border."""
     widths = [(0, 0)] * (image.ndim - 3) + [(margin, margin)] * 2 + [(0, 0)]

@@ -19,20 +19,11 @@ from jaxstyle import defaults
 from jaxstyle.checks import check_axes, check_margin, check_masks, check_transfer, check_whole
 from jaxstyle.compiling import is_traced
 from jaxstyle.forecast import bytes_at, bytes_needed, free_memory, too_large
+from jaxstyle.lanes import Inputs, inputs_of, leading_axes, map_axes, pick, with_one_axis
 from jaxstyle.networks import Network
 from jaxstyle.objective import Objective, Weights, default_objective
 from jaxstyle.optimise import DivergedError, Progress, Result, paint
-from jaxstyle.programs import (
-    Inputs,
-    Program,
-    Scale,
-    chunk_length,
-    for_steps,
-    inputs_of,
-    program_of,
-    runs_on_cpu,
-    scales_of,
-)
+from jaxstyle.programs import Program, Scale, chunk_length, for_steps, program_of, runs_on_cpu, scales_of
 from jaxstyle.regions import Masks
 from jaxstyle.solvers import Adam, Solver
 from jaxstyle.starts import Start, resize, scale_sizes
@@ -192,8 +183,8 @@ class Plan:
             style_masks=style_masks,
             margin=margin,
         )
-        shape = check_axes(_leading_axes(inputs))
-        inputs, axes = _with_one_axis(inputs, shape)
+        shape = check_axes(leading_axes(inputs))
+        inputs, axes = with_one_axis(inputs, shape)
         program = program_of(objective, solver, average, axes=axes)
         sizes = scale_sizes(*content.shape[-3:-1], min_size=min_size, smallest=network.module.smallest)
         named = init if isinstance(init, str) else None
@@ -281,13 +272,13 @@ class Plan:
         """The inputs of these lanes, where they run, and the program for it; of none, those of a lane by itself."""
         devices = self._devices
         if not len(chosen):
-            return _pick(self.inputs, self.axes, 0), self.program._replace(axes=None)
-        inputs = _pick(self.inputs, self.axes, chosen)
+            return pick(self.inputs, self.axes, 0), self.program._replace(axes=None)
+        inputs = pick(self.inputs, self.axes, chosen)
         if len(devices) == 1:
             return inputs, self.program
         split = _split(tuple(devices))
         whole = NamedSharding(split.mesh, PartitionSpec())
-        placed = _map_axes(lambda axis, x: jax.device_put(x, whole if axis is None else split), self.axes, inputs)
+        placed = map_axes(lambda axis, x: jax.device_put(x, whole if axis is None else split), self.axes, inputs)
         return placed, self.program._replace(sharding=split)
 
     def _side_by_side(self, chosen: np.ndarray, on_progress: Callable[[Progress], None] | None) -> Result:
@@ -301,7 +292,7 @@ class Plan:
             if on_progress:
                 on_progress(_over_lanes(lambda x: x[None], state))
 
-        inputs, program = _pick(self.inputs, self.axes, lane), self.program._replace(axes=None)
+        inputs, program = pick(self.inputs, self.axes, lane), self.program._replace(axes=None)
         try:
             result = self._paint(inputs, program, None, report)
         except DivergedError as error:
@@ -351,60 +342,6 @@ def _over_lanes(function: Callable[[Any], Any], state: Progress) -> Progress:
 def _split(devices: tuple[jax.Device, ...]) -> NamedSharding:
     """Lanes over devices."""
     return NamedSharding(Mesh(np.asarray(devices), ("lanes",)), PartitionSpec("lanes"))
-
-
-# How many axes each input has of its own; what stands before them are lanes.
-OWN_WEIGHTS: Any = Weights(0, 0, 0, 1, 1, 2)  # type: ignore[arg-type]
-OWN_AXES = Inputs(content=3, styles=3, weights=OWN_WEIGHTS, start=3, key=0, rate=0, masks=3, style_masks=2)
-NAMES = Inputs(
-    content="the content",
-    styles="a style",
-    weights=Weights(*(f"the {name} weights" for name in Weights._fields)),  # type: ignore[arg-type]
-    start="the start",
-    key="the keys",
-    rate="the rates",
-    masks="the masks",
-    style_masks="a style mask",
-)
-
-
-def _map_axes(function: Callable[..., Any], axes: Inputs, *trees: Any) -> Any:
-    """The function of each axis, None too, and of what stands there in the trees."""
-    return jax.tree.map(function, axes, *trees, is_leaf=lambda x: x is None)
-
-
-def _leading(x: Any, own: int) -> tuple[int, ...]:
-    """Axes in front of its own; of several arrays, all together."""
-    return np.broadcast_shapes(*(leaf.shape[: leaf.ndim - own] for leaf in jax.tree.leaves(x)))
-
-
-def _leading_axes(inputs: Inputs) -> dict[str, tuple[int, ...]]:
-    """By what has them."""
-    found: dict[str, tuple[int, ...]] = {}
-    jax.tree.map(lambda own, name, x: found.update({name: _leading(x, own)}), OWN_AXES, NAMES, inputs)
-    return found
-
-
-def _with_one_axis(inputs: Inputs, shape: tuple[int, ...]) -> tuple[Inputs, Inputs]:
-    """All leading axes broadcast and made one; and which inputs have it."""
-
-    def one(own: int, x: Any) -> Any:
-        if not _leading(x, own):
-            return x
-        return jax.tree.map(
-            lambda leaf: jnp.broadcast_to(leaf, (*shape, *leaf.shape[leaf.ndim - own :])).reshape(
-                -1, *leaf.shape[leaf.ndim - own :]
-            ),
-            x,
-        )
-
-    axes = jax.tree.map(lambda own, x: 0 if _leading(x, own) else None, OWN_AXES, inputs)
-    return jax.tree.map(one, OWN_AXES, inputs), axes
-
-
-def _pick(inputs: Inputs, axes: Inputs, chosen: Any) -> Inputs:
-    """The inputs of some lanes, or of one."""
-    return _map_axes(lambda axis, x: x if axis is None else jax.tree.map(lambda leaf: leaf[chosen], x), axes, inputs)
 
 
 def _typed(key: Key) -> Key:

@@ -20,9 +20,10 @@ from benchmark_steps import operations
 from jax.sharding import Mesh, NamedSharding, PartitionSpec, SingleDeviceSharding
 
 from jaxstyle import Adam, Lbfgs, OptaxLbfgs
+from jaxstyle.lanes import Inputs
 from jaxstyle.networks import ARCHITECTURES, Network
 from jaxstyle.objective import Weights, default_objective
-from jaxstyle.programs import Inputs, Scale, compile_ahead, program_of
+from jaxstyle.programs import Scale, compile_ahead, program_of
 from jaxstyle.solvers import Solver
 
 
@@ -35,8 +36,8 @@ class Chip(NamedTuple):
 
 
 class Case(NamedTuple):
-    """A program to compile: the solver, how many lanes (None: a transfer), on how many devices, and how many evaluations
-    of the loss there are in a step (in a line search's loop, one)."""
+    """A program to compile: the solver, how many lanes (None: a transfer), on how many devices; how many evaluations of
+    the loss are in a step (in a line search's loop, one)."""
 
     solver: Solver
     lanes: int | None

@@ -29,6 +29,7 @@ MODULES = (
     "regions",
     "objective",
     "presets",
+    "lanes",
     "programs",
     "forecast",
     "optimise",

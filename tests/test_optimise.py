@@ -11,11 +11,12 @@ from tiny import OBJECTIVE, compilations, network, picture
 
 from jaxstyle import checks, forecast, optimise, programs
 from jaxstyle.errors import InputError
+from jaxstyle.lanes import rate_of
 from jaxstyle.networks import Network
 from jaxstyle.networks.densenet import DenseNet
 from jaxstyle.objective import LossTerms, Objective, Weights, loss_terms, make_targets
 from jaxstyle.optimise import DivergedError
-from jaxstyle.programs import Problem, make_runner, program_of, rate_of
+from jaxstyle.programs import Problem, make_runner, program_of
 from jaxstyle.solvers import Adam, Info, Lbfgs, OptaxLbfgs
 from jaxstyle.starts import cover, resize, scale_sizes, starting_image
 

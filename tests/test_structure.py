@@ -27,6 +27,7 @@ PURE = (
     "presets",
     "starts",
     "checks",
+    "lanes",
     "programs",
     "forecast",
     "optimise",
