@@ -1,4 +1,5 @@
-"""Every claim about time that this project makes is measured here, or, for TPUs, in tpu_check.py.
+"""Every claim about time that this project makes is measured here, or, for absent TPUs and GPUs,
+in tpu_check.py and gpu_check.py.
 
     python scripts/benchmark.py step --network vgg19 --sizes 128 256 512      milliseconds, arithmetic, memory
     python scripts/benchmark.py torch --network vgg19 --sizes 256 512         loss and gradient against PyTorch
