@@ -132,13 +132,13 @@ class Network:
 
         Weights take the type of the convolutions. On a CPU each convolution gets the kernel of its gradient beside its
         own, and both as `winograd` wants them: up to six times the memory, for reverse mode (`jax.grad`) only. Options
-        are to be chosen before.
+        are to be chosen before. What is there already is kept.
         """
         dtype = self.module.dtype
-        params: dict[str, Any] = jax.tree.map(lambda x: x.astype(dtype), dict(self.params))
+        params: dict[str, Any] = jax.tree.map(lambda x: x if x.dtype == dtype else x.astype(dtype), dict(self.params))
         if platform_of(jax.tree.leaves(params)[0]) == "cpu":
             for name, x in params.items():
-                params[name] = {**x, **_prepared(x["kernel"])} if "kernel" in x else x
+                params[name] = {**x, **_prepared(x["kernel"])} if "kernel" in x and not x.keys() & set(PREPARED) else x
         return dataclasses.replace(self, params=params)
 
     def for_once(self) -> "Network":
