@@ -108,6 +108,7 @@ def bytes_in_memory(shapes: str) -> int:
 
 def traffic(program: str) -> int:
     """Bytes to and from the main memory in a compiled program's text: of each loop's body, once."""
+    program = re.sub(r"/\*.*?\*/", "", program)  # "/*index=5*/", in long lists
     total, loops = 0, set(re.findall(r"\bbody=%([\w.\-]+)", program))
     for computation in re.split(r"\n(?=%|ENTRY )", program):
         name = re.match(r"(?:ENTRY )?%?([\w.\-]*)", computation)

@@ -30,9 +30,10 @@ ENTRY %main (a: f32[8,128], b: (s32[], bf16[3,8,64])) -> f32[8,128] {
   %a = f32[8,128]{1,0:T(8,128)} parameter(0)
   %b = (s32[]{:T(128)}, bf16[3,8,64]{2,1,0:T(8,128)(2,1)}) parameter(1)
   %w = (s32[]{:T(128)}, bf16[3,8,64]{2,1,0:T(8,128)(2,1)}) while(%b), condition=%cond.1, body=%body.1
+  %m = (SIX) fusion(%a), kind=kLoop, calls=%six
   ROOT %c = f32[8,128]{1,0:T(8,128)} fusion(%a), kind=kLoop, calls=%fused
 }
-"""
+""".replace("SIX", 5 * "f32[8,128]{1,0:T(8,128)}, " + "/*index=5*/f32[8,128]{1,0:T(8,128)}")
 
 
 def run(module: str, code: str) -> str:
@@ -55,7 +56,8 @@ print(json.dumps(found))
 
 def test_traffic_counts_padded_tiles_in_main_memory_within_loops_too():
     block = 3 * 8 * 128 * 2  # 64 channels fill a tile of 128
-    assert run("ahead_of_time", f"print(script.traffic({PROGRAM!r}))") == str(2 * block + 2 * 8 * 128 * 4)
+    moved = 2 * block + (2 + 7) * 8 * 128 * 4
+    assert run("ahead_of_time", f"print(script.traffic({PROGRAM!r}))") == str(moved)
 
 
 @pytest.mark.slow
