@@ -290,7 +290,7 @@ def runs_on_cpu(network: Network) -> bool:
 
 def for_steps(network: Network, inputs: Inputs) -> Network:
     """The network as steps on its device want it."""
-    return network if is_traced(network, inputs) else network.for_steps()
+    return network if is_traced(network, inputs) else network.for_steps(inputs.content.shape[-3:-1])
 
 
 def make_runner(problem: Problem, image: Array, rate: Number | None, program: Program) -> Runner:

@@ -7,7 +7,6 @@ import pytest
 from tiny import features, network, picture, primitives, x64
 
 from jaxstyle import tpu, winograd
-from jaxstyle.networks.backbone import prepared_kernels
 from jaxstyle.networks.vgg import VGG
 
 WIDE = VGG(depths=(2, 1, 2, 1, 1), widths=(32, 32, 40, 32, 36))
@@ -102,5 +101,21 @@ def test_only_where_it_pays():
     assert winograd.may_pay(kernel)
     assert not winograd.may_pay(kernel.astype(jnp.bfloat16))
     assert not winograd.may_pay(jnp.zeros((5, 5, 32, 40))) and not winograd.may_pay(jnp.zeros((3, 3, 3, 64)))
-    assert list(prepared_kernels(jnp.zeros((1, 1, 64, 64)))) == ["adjoint"]
-    assert winograd.pays((128, 128, 64), (3, 3, 64, 64)) and not winograd.pays((64, 64, 64), (3, 3, 64, 64))
+    assert winograd.pays((144, 144, 64), (3, 3, 64, 64)) and not winograd.pays((128, 128, 64), (3, 3, 64, 64))
+
+
+def test_a_network_is_made_ready_for_it_only_where_it_pays(monkeypatch):
+    def ready(net):
+        return [name for name, x in net.params.items() if "winograd" in x]
+
+    monkeypatch.setattr(winograd, "LEAST", 64 * 64 * 9 * 32 * 32)
+    net = network(module=WIDE)
+    small = net.for_steps((64, 64))
+    assert ready(small) == ["conv1_2"]
+    assert ready(net.for_steps((63, 64))) == []
+    assert ready(small.for_steps((128, 128))) == ["conv1_2", "conv2_1"]
+    large = small.for_steps()
+    assert ready(large) == list(WIDE.kernel_shapes)[1:]
+    assert large.params["conv1_2"]["winograd"][0] is small.params["conv1_2"]["winograd"][0]
+    half = net.with_options(dtype=jnp.bfloat16).for_steps()
+    assert ready(half) == [] and all("adjoint" in x for x in half.params.values())

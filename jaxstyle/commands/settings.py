@@ -173,4 +173,5 @@ def open_network(settings: Settings, quiet: bool) -> Network:
             progress=progress,
         )
     check_layers(network, settings.objective)  # again: a file of weights may lack the deepest
-    return network.for_steps()
+    side = settings.size + 2 * settings.margin
+    return network.for_steps((side, side))

@@ -16,11 +16,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
+from jaxtyping import Array
 
-from jaxstyle import defaults
+from jaxstyle import defaults, winograd
 from jaxstyle.compiling import compiled, platform_of
 from jaxstyle.errors import InputError, nearest
-from jaxstyle.networks.backbone import PREPARED, Backbone, prepared_kernels
+from jaxstyle.networks.backbone import PREPARED, Backbone, adjoint_kernel
 from jaxstyle.types import FeatureMaps, Image, Params
 
 __all__ = ["ARCHITECTURES", "PREPROCESSING", "Network", "Preprocessing", "random_network"]
@@ -127,19 +128,35 @@ class Network:
         or `dtype` (jnp.float32, jnp.bfloat16)."""
         return dataclasses.replace(self, module=self.module.clone(**options))
 
-    def for_steps(self) -> "Network":
+    def for_steps(self, size: tuple[int, int] | None = None) -> "Network":
         """The same for loops around gradients, as `transfer` is one: what is alike at each step is computed now.
 
         Weights take the type of the convolutions. On a CPU each convolution gets the kernel of its gradient beside its
-        own, and both as `winograd` wants them: up to six times the memory, for reverse mode (`jax.grad`) only. Options
-        are to be chosen before. What is there already is kept.
+        own, and, where that pays, both as `winograd` wants them: up to six times the memory, for reverse mode
+        (`jax.grad`) only. Options are to be chosen before. What is there already is kept.
+
+        Args:
+          size: (height, width) of the largest picture that the loop will see; None for any.
         """
         dtype = self.module.dtype
         params: dict[str, Any] = jax.tree.map(lambda x: x if x.dtype == dtype else x.astype(dtype), dict(self.params))
         if platform_of(jax.tree.leaves(params)[0]) == "cpu":
-            for name, x in params.items():
-                params[name] = {**x, **_prepared(x["kernel"])} if "kernel" in x and not x.keys() & set(PREPARED) else x
+            kernels = {name: x["kernel"] for name, x in params.items() if "kernel" in x}
+            adjoints = _adjoints({name: x for name, x in kernels.items() if "adjoint" not in params[name]})
+            params = {name: {**x, **adjoints.get(name, {})} for name, x in params.items()}
+            for name in self._for_winograd(kernels, size):
+                if "winograd" not in params[name]:
+                    params[name] |= _for_winograd(kernels[name], params[name]["adjoint"])
         return dataclasses.replace(self, params=params)
+
+    def _for_winograd(self, kernels: dict[str, Array], size: tuple[int, int] | None) -> list[str]:
+        """Convolutions for which it pays with pictures of this size."""
+        names = [name for name, kernel in kernels.items() if winograd.may_pay(kernel)]
+        if size is None or not names:
+            return names
+        of = {name: layer_of(name, self.module.layer_names) or "" for name in names}
+        shapes = _shapes(self.module, list(dict.fromkeys(of.values())), *size)
+        return [name for name in names if winograd.pays(shapes[of[name]], kernels[name].shape)]
 
     def for_once(self) -> "Network":
         """The same without what `for_steps` has added: that compiles faster."""
@@ -147,7 +164,14 @@ class Network:
         return dataclasses.replace(self, params=params)
 
 
-_prepared = compiled()(prepared_kernels)
+@compiled()
+def _adjoints(kernels: dict[str, Array]) -> dict[str, dict[str, Array]]:
+    return {name: {"adjoint": adjoint_kernel(kernel)} for name, kernel in kernels.items()}
+
+
+@compiled()  # once for each shape of a kernel
+def _for_winograd(kernel: Array, adjoint: Array) -> dict[str, Any]:
+    return {"winograd": winograd.kernels_of(kernel), "winograd_adjoint": winograd.kernels_of(adjoint)}
 
 
 def layer_of(parameter: str, layers: Sequence[str]) -> str | None:

@@ -21,7 +21,7 @@ from jaxstyle.types import FeatureMap, FeatureMaps, Features, Image, Key
 Pooling: TypeAlias = Literal["max", "average"]
 Padding: TypeAlias = Literal["zero", "edge", "reflect", "periodic"]
 
-PREPARED = ("adjoint", "winograd", "winograd_adjoint")  # parameters that `prepared_kernels` adds
+PREPARED = ("adjoint", "winograd", "winograd_adjoint")  # parameters that `Network.for_steps` adds
 
 
 class MisfitError(ValueError):
@@ -237,12 +237,9 @@ def _convolution(x: Features, kernel: Array, padding: tuple[int, int], stride: i
     return jax.lax.conv_general_dilated(x[None], kernel, (stride, stride), [padding] * 2, dimension_numbers=numbers)[0]
 
 
-def prepared_kernels(kernel: Float[Array, "h w c d"]) -> dict[str, Any]:
-    """What of a convolution can be computed before a loop around gradients: the kernel that takes a gradient back to
-    the input, and of kernels for which `winograd` may pay, both as that wants them."""
-    adjoint = kernel[::-1, ::-1].swapaxes(2, 3)
-    found = (adjoint, *map(winograd.kernels_of, (kernel, adjoint))) if winograd.may_pay(kernel) else (adjoint,)
-    return dict(zip(PREPARED, found, strict=False))
+def adjoint_kernel(kernel: Float[Array, "h w c d"]) -> Float[Array, "h w d c"]:
+    """That of the convolution which takes a gradient back to the input."""
+    return kernel[::-1, ::-1].swapaxes(2, 3)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 4))
