@@ -20,7 +20,7 @@ from benchmark_steps import operations
 from jax.sharding import Mesh, NamedSharding, PartitionSpec, SingleDeviceSharding
 
 from jaxstyle import Adam, Lbfgs, OptaxLbfgs
-from jaxstyle.lanes import Inputs
+from jaxstyle.lanes import SHARED, Inputs
 from jaxstyle.networks import ARCHITECTURES, Network
 from jaxstyle.objective import Weights, default_objective
 from jaxstyle.programs import Scale, compile_ahead, program_of
@@ -77,7 +77,7 @@ def compiled_step(case: Case, devices: Sequence[Any], network: str, size: int, p
     weights = Weights(shape(), shape(lanes=True), shape())
     rate = shape() if isinstance(case.solver, Adam) else None
     inputs = Inputs(picture, (picture,), weights, None, key, rate)
-    axes = Inputs(None, None, Weights(None, 0, None), None, None, None) if case.lanes else None  # type: ignore[arg-type]
+    axes = SHARED._replace(weights=SHARED.weights._replace(style=0)) if case.lanes else None
     program = program_of(default_objective(net), case.solver, 0.0, axes=axes)._replace(sharding=split)
     return compile_ahead(net, inputs, None, Scale((size, size), size, "content", case.lanes), program, steps)[-1]
 

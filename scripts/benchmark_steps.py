@@ -135,7 +135,7 @@ def overhead(options: argparse.Namespace) -> list[dict]:
     import jaxstyle
     from jaxstyle.compiling import compiler_options
 
-    net = jaxstyle.load_network("compact")
+    net = jaxstyle.load_network("compact").for_steps()  # on both sides: `transfer` does so too
     folder = Path(jaxstyle.__file__).parent / "demo"
     content, style = (
         jaxstyle.load_image(folder / f"{name}.jpg", options.size) for name in ("content", "style_strokes")

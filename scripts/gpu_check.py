@@ -26,12 +26,13 @@ CHIPS = {  # NVIDIA's data sheets: dense products; float32 stands for TF32, whic
     "a100": Chip(40, {"bfloat16": 312, "float32": 156}, 1555),
     "h100": Chip(80, {"bfloat16": 989, "float32": 495}, 3350),
 }
-# By chip: compute capability, multiprocessors, KiB of shared memory of one and of a block, MiB of cache, GHz.
+# By chip: compute capability; multiprocessors, and of one its threads, units for float32, KiB of shared memory and how
+# much of these a block may have; MiB of cache; GHz.
 KINDS = {
-    "t4": ((7, 5), 40, 64, 64, 4, 1.59),
-    "l4": ((8, 9), 58, 100, 99, 48, 2.04),
-    "a100": ((8, 0), 108, 164, 163, 40, 1.41),
-    "h100": ((9, 0), 132, 228, 227, 50, 1.98),
+    "t4": ((7, 5), 40, 1024, 64, 64, 64, 4, 1.59),
+    "l4": ((8, 9), 58, 1536, 128, 100, 99, 48, 2.04),
+    "a100": ((8, 0), 108, 2048, 64, 164, 163, 40, 1.41),
+    "h100": ((9, 0), 132, 2048, 128, 228, 227, 50, 1.98),
 }
 TARGET = """
 platform_name: "CUDA"
@@ -64,14 +65,14 @@ gpu_device_info {{
 @functools.cache
 def devices(name: str) -> Sequence[Any]:
     """Four of a kind."""
-    (major, minor), cores, shared, block, cache, clock = KINDS[name]
+    (major, minor), cores, threads, units, shared, block, cache, clock = KINDS[name]
     target = TARGET.format(
         name=f"NVIDIA {name.upper()}",
         major=major,
         minor=minor,
         cores=cores,
-        threads={(7, 5): 1024, (8, 9): 1536}.get((major, minor), 2048),
-        units=64 if (major, minor) in ((7, 5), (8, 0)) else 128,
+        threads=threads,
+        units=units,
         block=block * 1024,
         shared=shared * 1024,
         cache=cache * 2**20,

@@ -162,7 +162,7 @@ def check_settings(settings: Settings) -> None:
 
 
 def open_network(settings: Settings, quiet: bool) -> Network:
-    """The network with its options, downloaded if need be; made ready for steps, of one picture or many."""
+    """The network with its options, downloaded if need be."""
     with download_bar(quiet) as progress:
         network = load_network(
             settings.network,
@@ -173,5 +173,4 @@ def open_network(settings: Settings, quiet: bool) -> Network:
             progress=progress,
         )
     check_layers(network, settings.objective)  # again: a file of weights may lack the deepest
-    side = settings.size + 2 * settings.margin
-    return network.for_steps((side, side))
+    return network

@@ -51,7 +51,8 @@ def tasks_of(options: argparse.Namespace, cells: Cells) -> tuple[list["Task"], d
     start_jax(distributed=options.distributed, lanes=options.lanes or len(cells))
     settings = [resolve(cell, inputs.size, short_side=inputs.short_side) for _, cell, inputs in cells]
     distinct = {network_key(s): s for s in settings}
-    networks = {key: open_network(s, options.quiet) for key, s in distinct.items()}
+    # Made ready for steps here, since cells of several sizes share a network.
+    networks = {key: open_network(s, options.quiet).for_steps((s.size, s.size)) for key, s in distinct.items()}
     held = {name: show(name) for name in {s.weights or s.network for s in settings}}
     tasks = [
         Task(index, inputs, s, origin(inputs, s, held=held[s.weights or s.network]))

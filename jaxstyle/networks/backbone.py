@@ -250,7 +250,7 @@ def _prepared_convolution(
     prepared: tuple[Any, Any],
     padding: tuple[int, int],
 ) -> FeatureMap:
-    """The same with stride 1, and with what `convolve` wants of the kernel, there and back, at hand."""
+    """A convolution with stride 1, with what `convolve` wants of the kernel, there and back, at hand."""
     return convolve(x, prepared[0], padding)
 
 
