@@ -11,8 +11,8 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from jaxstyle.colors import lab_to_rgb, lab_transfer, luminance_transfer, match_colors, match_luminance, rgb_to_lab
     from jaxstyle.errors import InputError
-    from jaxstyle.images import load_image, save_image
-    from jaxstyle.inspection import layer_statistics
+    from jaxstyle.pictures.images import load_image, save_image
+    from jaxstyle.studies.features import layer_statistics
     from jaxstyle.inversion import reconstruct, synthesise
     from jaxstyle.losses import content_loss, gram_matrix, style_loss, total_variation
     from jaxstyle.metrics import psnr, ssim

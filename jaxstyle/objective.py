@@ -147,16 +147,28 @@ def content_targets(network: Network, content: Image, objective: Objective) -> F
     return network.features(content, objective.content_layers)
 
 
-def style_statistics(
-    network: Network, style: Picture, objective: Objective, *, mask: StyleMask | None = None
-) -> dict[str, Statistic]:
-    """Statistics of one style picture at the style layers; with a mask (h, w) in [0, 1], of the part where it is 1.
+def describe_styles(
+    network: Network,
+    styles: Sequence[Picture],
+    objective: Objective,
+    *,
+    style_masks: Sequence[StyleMask | None] | None = None,
+) -> list[dict[str, Statistic]]:
+    """Statistics of each style picture (h, w, 3) at the style layers; with a mask (h, w) in [0, 1], of the part of the
+    picture where it is 1.
 
     With a network that takes the image for periodic they are those of the style continued by its mirror image: a
     picture of which copies do not match at their borders would have the image look like these borders too.
     """
     if network.module.padding == "periodic":
         network = network.with_options(padding="reflect")
+    masks = style_masks or [None] * len(styles)
+    return [_described(network, style, objective, mask) for style, mask in zip(styles, masks, strict=True)]
+
+
+def _described(
+    network: Network, style: Picture, objective: Objective, mask: StyleMask | None
+) -> dict[str, Statistic]:
     features = network.features(jnp.asarray(style), objective.style_layers)
     if mask is None:
         return {layer: objective.formula.statistic(x) for layer, x in features.items()}
@@ -164,10 +176,24 @@ def style_statistics(
     return {layer: objective.formula.statistic(x, mask=sized[layer]) for layer, x in features.items()}
 
 
-def mix_statistics(
-    statistics: Sequence[dict[str, Statistic]], objective: Objective, mix: Vector | None, mix_layers: Table | None
+def combine_styles(
+    statistics: Sequence[dict[str, Statistic]],
+    objective: Objective,
+    *,
+    mix: Vector | None = None,
+    mix_layers: Table | None = None,
+    by_region: bool = False,
 ) -> dict[str, Statistic]:
-    """The statistics of a mix of styles (`losses.mixed`), as `Weights` has it; shares need not sum to one."""
+    """What `Targets.style` holds of several styles: their mix (`losses.mixed`) as `Weights` has it, in which shares need
+    not sum to one; by region, a tuple of them all.
+
+    Raises:
+      InputError: styles that have regions are to be mixed layer by layer too.
+    """
+    if by_region:
+        if mix_layers is not None:
+            raise InputError("styles with masks cannot be mixed layer by layer too; give either masks or mix_layers")
+        return {layer: tuple(x[layer] for x in statistics) for layer in statistics[0]}
     shares = jnp.ones(len(statistics)) if mix is None else jnp.asarray(mix)
     if mix_layers is None:
         shares = shares / jnp.sum(shares)
@@ -197,25 +223,12 @@ def make_targets(
     other losses. `style_masks`, (h, w) of each style or None, say which part of a style is taken.
     """
     objective = objective or default_objective(network)
-    taken = zip(styles, style_masks or [None] * len(styles), strict=True)
-    statistics = [style_statistics(network, style, objective, mask=mask) for style, mask in taken]
+    described = describe_styles(network, styles, objective, style_masks=style_masks)
+    style = combine_styles(described, objective, mix=mix, mix_layers=mix_layers, by_region=masks is not None)
     kept = content_targets(network, content, objective)
     if masks is None:
-        return Targets(kept, mix_statistics(statistics, objective, mix, mix_layers))
-    check_mixes(mix_layers)
-    regions = make_regions(network, masks, content, objective.style_layers, mix=mix)
-    return Targets(kept, by_region(statistics), regions)
-
-
-def check_mixes(mix_layers: Table | None) -> None:
-    """Raises `InputError` if styles that have regions are to be mixed layer by layer too."""
-    if mix_layers is not None:
-        raise InputError("styles with masks cannot be mixed layer by layer too; give either masks or mix_layers")
-
-
-def by_region(statistics: Sequence[dict[str, Statistic]]) -> dict[str, tuple[Statistic, ...]]:
-    """The statistics of several styles, by layer."""
-    return {layer: tuple(x[layer] for x in statistics) for layer in statistics[0]}
+        return Targets(kept, style)
+    return Targets(kept, style, make_regions(network, masks, content, objective.style_layers, mix=mix))
 
 
 def _combine(values: Sequence[Scalar], weights: Vector | None, mean: bool) -> Scalar:

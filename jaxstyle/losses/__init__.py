@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxstyle.losses.cmd import CentralMoments, central_moments, cmd_loss
-from jaxstyle.losses.contents import content_loss, half_squared_error, mean_squared_error
+from jaxstyle.losses.content import content_loss, half_squared_error, mean_squared_error
 from jaxstyle.losses.gaussian import (
     Deviations,
     Moments,
@@ -32,10 +32,10 @@ from jaxstyle.losses.gaussian import (
 )
 from jaxstyle.losses.gram import gatys_style, gram_matrix, mean_squared_style, style_loss
 from jaxstyle.losses.nearest import nearest_loss
-from jaxstyle.losses.positions import Points, cells, points
+from jaxstyle.losses.sampling import Points, cells, points
 from jaxstyle.losses.sliced import directions, quantiles, sliced_loss
-from jaxstyle.losses.sums import over, relative_error
-from jaxstyle.losses.variations import (
+from jaxstyle.losses.reductions import over, relative_error
+from jaxstyle.losses.variation import (
     absolute_variation_255,
     excess,
     nine_point_variation,

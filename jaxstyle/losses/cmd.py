@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxstyle.losses.sums import float32, mean_over_positions, over, root
+from jaxstyle.losses.reductions import float32, mean_over_positions, over, root
 from jaxstyle.types import Features, Mask, Scalar
 
 ORDERS = 5

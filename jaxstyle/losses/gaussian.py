@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxstyle.losses.gram import Gram, gram_matrix
-from jaxstyle.losses.sums import TINY, float32, mean_over_positions, over, root
+from jaxstyle.losses.reductions import TINY, float32, mean_over_positions, over, root
 from jaxstyle.types import Features, Mask, Scalar
 
 BLUR = 1e-3  # variance added to each channel, in units of the target's mean square

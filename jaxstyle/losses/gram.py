@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxstyle import tpu
-from jaxstyle.losses.sums import accumulator, float32, over, relative_error
+from jaxstyle.losses.reductions import accumulator, float32, over, relative_error
+from jaxstyle.ops import tpu
 from jaxstyle.types import Features, Mask, Scalar
 
 Gram = Float[Array, "c c"]
@@ -55,7 +55,7 @@ def _products(a: Features, b: Features) -> Gram:
             preferred_element_type=accumulator(a),
         )
 
-    products: Gram = tpu.on_tpu(lambda a, b: tpu.products(a, b, contract), contract, a, b)
+    products: Gram = tpu.by_platform(None, lambda a, b: tpu.products(a, b, contract), contract, a, b)
     return products
 
 

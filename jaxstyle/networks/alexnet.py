@@ -6,7 +6,9 @@ Five convolutions, the first of 11x11 with stride 4, and 3x3 poolings with strid
 
 from collections.abc import Mapping
 
-from jaxstyle.networks.backbone import Backbone, Layer, in_order, plain_convolutions, relu
+from jaxstyle.networks.backbone import Backbone
+from jaxstyle.networks.layers import Layer, in_order, plain_convolutions
+from jaxstyle.ops.relu import relu
 from jaxstyle.types import FeatureMap, Features
 
 WIDTHS = (64, 192, 384, 256, 256)

@@ -5,80 +5,20 @@ says what its layers are called, what shapes its parameters have, how a layer co
 they differ, how its layers are called in the files of others.
 """
 
-import functools
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
-from jaxstyle import tpu, winograd
+from jaxstyle.networks.layers import Layer
+from jaxstyle.ops.convolution import convolution
+from jaxstyle.ops.padding import Padding, add_border
+from jaxstyle.ops.pooling import Pooling, overlapping_pool, pool
+from jaxstyle.ops.tpu import Platform
 from jaxstyle.types import FeatureMap, FeatureMaps, Features, Image, Key
-
-Pooling: TypeAlias = Literal["max", "average"]
-Padding: TypeAlias = Literal["zero", "edge", "reflect", "periodic"]
-
-PREPARED = ("adjoint", "winograd", "winograd_adjoint")  # parameters that `Network.for_steps` adds
-
-
-class MisfitError(ValueError):
-    """A file's layers are not this network's. The message says how they differ: "it has no conv2"."""
-
-
-class Convolution(NamedTuple):
-    """A convolution: kernel (height, width, in, out), and bias (out,) or None."""
-
-    kernel: np.ndarray
-    bias: np.ndarray | None = None
-
-
-class Scaling(NamedTuple):
-    """Features times `scale` plus `offset`, both (channels,): a normalisation by statistics that no longer change."""
-
-    scale: np.ndarray
-    offset: np.ndarray
-
-
-class Normalisation(NamedTuple):
-    """Batch normalisation as files keep it, four arrays (channels,): (x - mean) / sqrt(variance + e) * scale + offset.
-
-    Which e was trained with, no file says: the network's own reader knows it.
-    """
-
-    scale: np.ndarray
-    offset: np.ndarray
-    mean: np.ndarray
-    variance: np.ndarray
-
-    def scaling(self, epsilon: float) -> Scaling:
-        """The same with its statistics multiplied out."""
-        return Scaling(*(array.astype(np.float32) for array in self._multiplied_out(epsilon)))
-
-    def folded_into(self, before: Convolution, epsilon: float) -> Convolution:
-        """A convolution and, right after it, this normalisation, as one convolution.
-
-        Raises:
-          MisfitError: they have different numbers of channels.
-        """
-        if self.scale.shape != before.kernel.shape[3:]:
-            channels = f"{len(self.scale)} channels after a convolution of {before.kernel.shape[3]}"
-            raise MisfitError(f"it has a normalisation of {channels}")
-        scale, offset = self._multiplied_out(epsilon)
-        bias = offset if before.bias is None else before.bias * scale + offset
-        return Convolution((before.kernel * scale).astype(np.float32), bias.astype(np.float32))
-
-    def _multiplied_out(self, epsilon: float) -> tuple[np.ndarray, np.ndarray]:
-        """Scale and offset, in float64."""
-        scale, offset, mean, variance = (np.asarray(array, np.float64) for array in self)
-        with np.errstate(invalid="ignore", divide="ignore"):  # what is not finite is refused where it is loaded
-            scale = scale / np.sqrt(variance + epsilon)
-            return scale, offset - mean * scale
-
-
-Layer: TypeAlias = Convolution | Scaling | Normalisation
 
 
 class Backbone(nn.Module, kw_only=True):
@@ -93,11 +33,13 @@ class Backbone(nn.Module, kw_only=True):
       padding: what convolutions (and poolings with a border) see beyond the picture: "zero", "edge", "reflect", or
         "periodic", the picture itself, as if it tiled the plane. The last wants sides that all strides divide.
       dtype: type of the convolutions, float32 or bfloat16; parameters stay float32.
+      platform: kind of device that the layers are traced for, "cpu", "gpu" or "tpu"; None for any.
     """
 
     pooling: Pooling = "max"
     padding: Padding = "zero"
     dtype: Any = jnp.float32
+    platform: Platform | None = None
 
     content_layers: ClassVar[tuple[str, ...]] = ()  # the defaults of an objective
     style_layers: ClassVar[tuple[str, ...]] = ()
@@ -172,22 +114,17 @@ class Backbone(nn.Module, kw_only=True):
           stride: of its outputs.
           border: pixels of padding on each side; None: half the kernel's.
         """
-        kernel, bias, adjoint, there, back = self._parameters(name, "kernel", "bias", *PREPARED)
+        kernel, bias = self._parameters(name, "kernel", "bias")
         size, _, _, width = kernel.shape
         before, after = self._border(size, stride, size // 2 if border is None else border)
         if min(x.shape[:2]) + before + after < size:  # too small a picture, which `Network.features` refuses
             sides = (max(0, side + before + after - size + stride) // stride for side in x.shape[:2])
             return jnp.zeros((*sides, width), self.dtype)
-        padding, same = (before, after), (size, stride, before, after) == (3, 1, 1, 1)
+        padding = (before, after)
         if self.padding != "zero":
             x, padding = add_border(x, self.padding, before, after), (0, 0)
-        if stride == 1 and there is not None and winograd.pays(x.shape, kernel.shape):
-            y = _prepared_convolution(winograd.convolution, x, kernel, (there, back), padding)
-        elif stride == 1 and adjoint is not None:
-            y = _prepared_convolution(_convolution, x, kernel, (kernel, adjoint), padding)
-        else:
-            convolve = _narrow_convolution if same and width < tpu.LANES else _convolution
-            y = convolve(x, kernel, padding, stride)
+        prepared: Any = self.get_variable("prepared", name)
+        y = convolution(x, kernel, padding, stride=stride, prepared=prepared, platform=self.platform)
         return y if bias is None else y + bias[None, None]
 
     def scaling(self, x: Features, name: str) -> FeatureMap:
@@ -199,12 +136,11 @@ class Backbone(nn.Module, kw_only=True):
         """Those of that name, None where there are none, in the type of the convolutions. What is there is read as it
         is: `param`, as modules of Linen's own, would check the shapes anew in each trace, which doubles its time."""
         found: Any = self.get_variable("params", name) or self.param(name, _initial, self.parameter_shapes[name])
-        cast = functools.partial(jax.tree.map, lambda x: x.astype(self.dtype))
-        return tuple(cast(found[key]) if key in found else None for key in keys)
+        return tuple(found[key].astype(self.dtype) if key in found else None for key in keys)
 
     def pool(self, x: Features) -> Float[Array, "h//2 w//2 c"]:
         """2x2 pooling with stride 2."""
-        return pool(x, self.pooling)
+        return pool(x, self.pooling, platform=self.platform)
 
     def overlapping_pool(self, x: Features, *, border: int = 0) -> FeatureMap:
         """3x3 pooling with stride 2, after a border of so many pixels on each side; zeros, of features that are
@@ -220,119 +156,3 @@ def _initial(key: Key, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array
     """For `init`: He-normal kernels, scales of one, all else zero."""
     kinds = {"kernel": nn.initializers.he_normal(), "scale": nn.initializers.ones}
     return {name: kinds.get(name, nn.initializers.zeros)(key, shape, jnp.float32) for name, shape in shapes.items()}
-
-
-@jax.custom_jvp
-def relu(x: Features) -> Features:
-    """max(x, 0), with a gradient taken from the result: nothing need keep x."""
-    return jnp.maximum(x, 0)
-
-
-# Not `result > 0`, for which the compiler would go back to x.
-relu.defjvps(lambda tangent, result, _: jnp.where(result != 0, tangent, jnp.zeros_like(tangent)))
-
-
-def _convolution(x: Features, kernel: Array, padding: tuple[int, int], stride: int = 1) -> FeatureMap:
-    numbers = ("NHWC", "HWIO", "NHWC")
-    return jax.lax.conv_general_dilated(x[None], kernel, (stride, stride), [padding] * 2, dimension_numbers=numbers)[0]
-
-
-def adjoint_kernel(kernel: Float[Array, "h w c d"]) -> Float[Array, "h w d c"]:
-    """That of the convolution which takes a gradient back to the input."""
-    return kernel[::-1, ::-1].swapaxes(2, 3)
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 4))
-def _prepared_convolution(
-    convolve: Callable[[Features, Any, tuple[int, int]], FeatureMap],
-    x: Features,
-    kernel: Array,
-    prepared: tuple[Any, Any],
-    padding: tuple[int, int],
-) -> FeatureMap:
-    """A convolution with stride 1, with what `convolve` wants of the kernel, there and back, at hand."""
-    return convolve(x, prepared[0], padding)
-
-
-def _there(convolve: Any, x: Features, kernel: Array, prepared: Any, padding: Any) -> tuple[FeatureMap, Any]:
-    return convolve(x, prepared[0], padding), (x, kernel, prepared)
-
-
-def _back(convolve: Any, padding: tuple[int, int], kept: Any, gradient: Features) -> tuple[Array, Array, Any]:
-    x, kernel, prepared = kept
-    around = (kernel.shape[0] - 1 - padding[0], kernel.shape[0] - 1 - padding[1])
-    (of_kernel,) = jax.vjp(lambda kernel: _convolution(x, kernel, padding), kernel)[1](gradient)
-    return convolve(gradient, prepared[1], around), of_kernel, jax.tree.map(jnp.zeros_like, prepared)
-
-
-_prepared_convolution.defvjp(_there, _back)
-
-
-def _narrow_convolution(x: Features, kernel: Array, padding: tuple[int, int], stride: int) -> FeatureMap:
-    """The same of a 3x3 kernel, with stride 1, for features with few channels."""
-    return tpu.on_tpu(
-        lambda x, kernel: tpu.convolution(x, kernel, bordered=padding == (0, 0)),
-        lambda x, kernel: _convolution(x, kernel, padding, stride),
-        x,
-        kernel,
-    )
-
-
-def pool(x: Features, pooling: Pooling) -> Float[Array, "h//2 w//2 c"]:
-    """2x2 pooling with stride 2; an odd last row or column is dropped, as VGG does."""
-    return tpu.on_tpu(lambda x: tpu.pool(x, pooling), lambda x: _pool_of_slices(x, pooling), x)
-
-
-def _pool_of_slices(x: Features, pooling: Pooling) -> FeatureMap:
-    """Three operations on four strided slices: on a CPU the gradient of `reduce_window` is several times slower."""
-    h, w = x.shape[0] // 2 * 2, x.shape[1] // 2 * 2
-    a, b, c, d = (x[i:h:2, j:w:2] for i in (0, 1) for j in (0, 1))
-    if pooling == "max":
-        return jnp.maximum(jnp.maximum(a, b), jnp.maximum(c, d))
-    return (a + b + c + d) * 0.25
-
-
-def overlapping_pool(x: Features, pooling: Pooling) -> FeatureMap:
-    """3x3 pooling with stride 2 of windows that lie wholly within the picture: rows first, then columns, each three
-    strided slices, for the same reason as `pool`."""
-    for axis in (0, 1):
-        count = max(0, (x.shape[axis] - 1) // 2)
-        ends = [(i, i + max(0, 2 * count - 1)) for i in range(3)]
-        a, b, c = (x[i:end:2] if axis == 0 else x[:, i:end:2] for i, end in ends)
-        x = jnp.maximum(jnp.maximum(a, b), c) if pooling == "max" else (a + b + c) * (1 / 3)
-    return x
-
-
-def add_border(x: Features, padding: Padding, before: int, after: int) -> FeatureMap:
-    """So many more rows and columns before and after: zeros, the outermost one ("edge"), the next ones in reverse
-    ("reflect"), or those of the other side ("periodic").
-
-    Written as slices put together: the gradient of `jnp.pad` takes longer, to compile and to run.
-    """
-    if padding == "zero":
-        sides = ((before, after),) * 2 if before or after else ((0, 0),) * 2
-        return jnp.pad(x, (*sides, (0, 0))) if before or after else x
-    mode: Any = {"edge": "edge", "reflect": "reflect", "periodic": "wrap"}[padding]
-    for axis in (0, 1):
-        side = x.shape[axis]
-        if side and (before or after):  # of an empty one, all that comes from it is empty, and refused
-            places = np.pad(np.arange(side), (before, after), mode=mode).tolist()
-            rows = [
-                [jax.lax.slice_in_dim(x, i, i + 1, axis=axis) for i in part]
-                for part in (places[:before], places[before + side :])
-            ]
-            x = jnp.concatenate([*rows[0], x, *rows[1]], axis)
-    return x
-
-
-def in_order(layers: Mapping[str, Layer], names: Sequence[str]) -> dict[str, Layer]:
-    """Layers by these names, one after the other; surplus ones keep theirs. For files in which only the order, not
-    the name, says which layer it is."""
-    return dict(zip([*names, *[*layers][len(names) :]], layers.values(), strict=False))
-
-
-def plain_convolutions(layers: Mapping[str, Layer]) -> None:
-    """Raises `MisfitError` if there is anything else in a file."""
-    for name, layer in layers.items():
-        if not isinstance(layer, Convolution):
-            raise MisfitError(f"its {name} is a normalisation, which the network has not")

@@ -15,7 +15,10 @@ from typing import TypeVar
 
 import jax.numpy as jnp
 
-from jaxstyle.networks.backbone import Backbone, Convolution, Layer, MisfitError, Normalisation, pool, relu
+from jaxstyle.networks.backbone import Backbone
+from jaxstyle.networks.layers import Convolution, Layer, MisfitError, Normalisation
+from jaxstyle.ops.pooling import pool
+from jaxstyle.ops.relu import relu
 from jaxstyle.types import FeatureMap, Features
 
 KERAS_EPSILON, TORCH_EPSILON = 1.001e-5, 1e-5
@@ -80,7 +83,7 @@ class DenseNet(Backbone):
             return self.scaling(x, name)
         if name.startswith("trans"):
             x = relu(self.scaling(x, f"{name}_norm"))
-            return pool(self.convolution(x, f"{name}_conv"), "average")
+            return pool(self.convolution(x, f"{name}_conv"), "average", platform=self.platform)
         b = int(name.removeprefix("dense"))
         for layer in _layers_of(b, self.depths[b - 1]):
             new = relu(self.scaling(x, f"{layer}_norm"))

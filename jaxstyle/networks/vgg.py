@@ -11,16 +11,9 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from jaxstyle import defaults
-from jaxstyle.networks.backbone import (
-    Backbone,
-    Convolution,
-    Layer,
-    MisfitError,
-    Normalisation,
-    in_order,
-    plain_convolutions,
-    relu,
-)
+from jaxstyle.networks.backbone import Backbone
+from jaxstyle.networks.layers import Convolution, Layer, MisfitError, Normalisation, in_order, plain_convolutions
+from jaxstyle.ops.relu import relu
 from jaxstyle.types import FeatureMap, Features
 
 EPSILON = 1e-5  # of torchvision's batch normalisation

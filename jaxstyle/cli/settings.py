@@ -1,0 +1,148 @@
+"""The settings of a transfer: what the command line says of how a picture is made, and what its record keeps.
+
+`jaxstyle.cli.resolve` completes those that were not given. Nothing here is slow to import.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from jaxstyle import defaults
+from jaxstyle.cli.parser import FIXED, Several, fields_of
+from jaxstyle.cli.values import (
+    COLORING,
+    FRACTION,
+    LAYERS,
+    NETWORK,
+    NUMBER,
+    POSITIVE,
+    SEED,
+    SHARE,
+    SIDE,
+    SIDES,
+    STEPS,
+    Choice,
+    Table,
+    Text,
+    Whole,
+)
+from jaxstyle.errors import InputError, nearest
+from jaxstyle.presets import PRESETS
+
+MIXES = "0:1:5 goes from one of two to the other, 1,0,0:0,0,1:5 from the first of three to the third"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkSettings:
+    """Network.
+
+    Attributes:
+      network: what sees the pictures
+      weights: weights: .h5, .pth or .safetensors
+      pooling: (default: the network's own)
+      padding: (default: the network's own)
+      precision: of convolutions (default: bfloat16 on TPUs and on GPUs from Ampere on, else float32)
+    """
+
+    network: Annotated[str, NETWORK] = defaults.NETWORK
+    weights: Annotated[str | None, Text("FILE"), FIXED] = None
+    pooling: Annotated[str | None, Choice(("max", "average"))] = None
+    padding: Annotated[str | None, Choice(("zero", "edge", "reflect"))] = None
+    precision: Annotated[str, Choice(("float32", "bfloat16"))] = "float32"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SizeSettings:
+    """Size.
+
+    Attributes:
+      size: long side in pixels (default: the content's, at most {SIZE})
+      min_size: where coarse-to-fine starts; equal to --size: a single size (default: {COARSEST})
+      margin: pixels to paint beyond each border, and cut off (default: {MARGIN} with --mix-layers, which leaves a frame
+        there; else 0)
+    """
+
+    size: Annotated[int, SIDE] = defaults.SIZE
+    min_size: Annotated[int | None, SIDE] = None
+    margin: Annotated[int, Whole(0, SIDES[1])] = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TermSettings:
+    """What is minimised.
+
+    Attributes:
+      preset: settings that belong together, which other options replace; jaxstyle presets says more
+      style_loss: (default: gram, or the preset's own)
+      content_weight: (default: {CONTENT_WEIGHT:g})
+      style_weight: 30 keeps the content clear, 300 drowns most of it (default: {STYLE_WEIGHT:g})
+      tv_weight: smoothness (default: {VARIATION_WEIGHT:g})
+      content_layers: (default: {CONTENT})
+      style_layers: (default: {STYLE})
+      layer_weights: one for each style layer (default: equal)
+    """
+
+    preset: Annotated[str, Choice(tuple(PRESETS), "NAME")] = "default"
+    style_loss: Annotated[str | None, Choice(defaults.STYLE_LOSSES)] = "gram"  # None for the preset's own
+    content_weight: Annotated[float, NUMBER] = defaults.CONTENT_WEIGHT
+    style_weight: Annotated[float, NUMBER] = defaults.STYLE_WEIGHT
+    tv_weight: Annotated[float, NUMBER] = defaults.VARIATION_WEIGHT
+    content_layers: Annotated[tuple[str, ...], Several(LAYERS)] = defaults.CONTENT_LAYERS
+    style_layers: Annotated[tuple[str, ...], Several(LAYERS)] = defaults.STYLE_LAYERS
+    layer_weights: Annotated[tuple[float, ...] | None, Several(NUMBER)] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StyleSettings:
+    """Several styles, and their size.
+
+    Attributes:
+      mix: one for each STYLE (default: equal)
+      mix_layers: for each STYLE one number for each style layer: 1,1,0,0,0/0,0,1,1,1 takes fine strokes from the first
+        and composition from the second (default: equal)
+      style_scale: size of each STYLE over that of the result: 2 for larger strokes, 0.5 for finer
+    """
+
+    mix: Annotated[tuple[float, ...] | None, Several(SHARE)] = None
+    mix_layers: Annotated[tuple[tuple[float, ...], ...] | None, Table()] = None
+    style_scale: Annotated[float, POSITIVE] = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColorSettings:
+    """Colour.
+
+    Attributes:
+      color: style: the style's colours (default). content: the content's, by the way that suits most pictures,
+        {CONTENT_COLORING}. luminance: paints in grey, and colours the result by the content, in YIQ. lab: paints in
+        colour, and takes only the lightness of the result, in CIELAB. match: gives the styles the mean and the
+        covariance of the content's colours first
+    """
+
+    color: Annotated[str, COLORING] = "style"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SolverSettings:
+    """How.
+
+    Attributes:
+      optimizer: what moves the pixels
+      rate: Adam's learning rate
+      steps: at each size
+      init: content, noise, style, blur, or a picture FILE
+      average: decay of a running mean of the iterates, such as 0.95 (default: off)
+      seed: of what is drawn at random
+    """
+
+    optimizer: Annotated[str, Choice(defaults.SOLVERS)] = "adam"
+    rate: Annotated[float | None, POSITIVE] = defaults.ADAM_RATE  # None for solvers that find it themselves
+    steps: Annotated[int, STEPS] = defaults.STEPS
+    init: Annotated[str, Text("START")] = "content"
+    average: Annotated[float, FRACTION] = 0.0
+    seed: Annotated[int, SEED] = defaults.SEED
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(SolverSettings, ColorSettings, StyleSettings, TermSettings, SizeSettings, NetworkSettings):
+    """The settings of a transfer, as they go into the record: enough, with the pictures, to make it again."""

@@ -1,0 +1,113 @@
+"""How much memory a plan will need, known before it runs: as the compiler counts it."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from jaxstyle.engine.plan import Plan
+from jaxstyle.engine.scales import scaled_size, scales_of
+from jaxstyle.engine.steps import compile_scale
+from jaxstyle.errors import InputError
+from jaxstyle.networks import Network
+
+# Of the features of all layers in one picture: what no step of it was seen to exceed (0.8 on CPU, 1.9 on TPU).
+MOST = 3
+KEPT_FREE = 0.1  # of what a device has free: for what the compiler does not count
+
+
+def free_memory(device: Any) -> int | None:
+    """Bytes that a program may have on a `jax.Device`; None where the device does not say, as CPUs."""
+    stats = device.memory_stats() or {}
+    if "bytes_limit" not in stats:
+        return None
+    return int((1 - KEPT_FREE) * (stats["bytes_limit"] - stats.get("bytes_in_use", 0)))
+
+
+def bytes_needed(plan: Plan) -> int:
+    """Bytes of the largest program that runs at the last scale, with its arguments and results, on each device.
+
+    Arrays of the plan may be shapes.
+    """
+    largest = 0
+    for executable in compile_scale(plan, len(plan.scales) - 1).all:
+        memory = executable.memory_analysis()
+        sizes = (memory.temp_size_in_bytes, memory.argument_size_in_bytes, memory.output_size_in_bytes)
+        largest = max(largest, sum(sizes) - memory.alias_size_in_bytes)
+    return largest
+
+
+def check_memory(plan: Plan, *, available: int | None = None) -> None:
+    """Refuses a transfer that does not fit.
+
+    Compiles only where it might not: where three times the features of all layers are more than there is.
+
+    Args:
+      plan: of a single picture.
+      available: bytes; None for what the device has free, where it says so; where not, nothing is refused.
+
+    Raises:
+      InputError: with what is needed, what there is, and the largest size that fits.
+    """
+    if plan.traced:
+        return
+    available = free_memory(plan.device) if available is None else available
+    if available is None or MOST * _features(plan) < available:
+        return
+    try:
+        needed = bytes_needed(plan)
+    except jax.errors.JaxRuntimeError as error:  # compilers for accelerators refuse by themselves
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        needed = MOST * _features(plan)
+    if needed > available:
+        raise too_large(plan.network, plan.scales[-1].picture, needed, available, lambda size: bytes_at(plan, size))
+
+
+def too_large(
+    network: Network, size: tuple[int, int], needed: int, available: int, at: Callable[[tuple[int, int]], int]
+) -> InputError:
+    """The refusal: looks for the largest size that fits, going down from where it should be."""
+    height, width = size
+    side = int(max(size) * math.sqrt(available / needed))
+    least = ""
+    while min(smaller := scaled_size(size, side / max(size), smallest=1)) >= network.module.smallest:
+        if at(smaller) <= available:
+            least = f"; size {side} would fit"
+            break
+        side = side * 9 // 10
+    what = f"{width} x {height} pixels with {network.name} need some {needed / 1e9:.2g} GB"
+    return InputError(f"{what} of memory, and {available / 1e9:.2g} GB are free{least}")
+
+
+def _features(plan: Plan) -> int:
+    """Bytes of all layers' features up to the deepest wanted, of the largest picture: no compiler is asked."""
+    names = plan.network.layer_names
+    deepest = max((names.index(layer) for layer in plan.program.objective.layers), default=0)
+    largest = max((plan.inputs.content, *plan.inputs.styles), key=lambda x: math.prod(x.shape[-3:]))
+    shape = jax.ShapeDtypeStruct(largest.shape[-3:], largest.dtype)
+    found = jax.eval_shape(lambda network, x: network.features(x, names[: deepest + 1]), plan.network, shape)
+    return sum(math.prod(x.shape) * x.dtype.itemsize for x in found.values())
+
+
+def bytes_at(plan: Plan, size: tuple[int, int]) -> int:
+    """`bytes_needed` with the picture, and each style that is larger, at another size, and the same margin."""
+    scales = scales_of([size], margin=plan.scales[-1].margin)
+    smallest = plan.network.module.smallest
+
+    def resized(picture: Any, size: tuple[int, int] | None = None) -> Any:
+        own = picture.shape[-3:-1]
+        size = size or scaled_size(own, min(1.0, scales[0].full / max(own)), smallest=smallest)
+        return jax.ShapeDtypeStruct((*picture.shape[:-3], *size, 3), picture.dtype)
+
+    inputs, program = plan.inputs, plan.program
+    smaller = inputs._replace(
+        content=resized(inputs.content, scales[0].size),
+        styles=tuple(map(resized, inputs.styles)),
+        start=None if inputs.start is None else resized(inputs.start),
+    )
+    if inputs.start is None and program.init is None:  # the start is the image of the scale before
+        program = program._replace(init="content")
+    return bytes_needed(dataclasses.replace(plan, inputs=smaller, program=program, scales=scales))

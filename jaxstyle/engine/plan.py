@@ -1,0 +1,205 @@
+"""A plan: all that a transfer, or a batch of them, will do, made in one place from arguments that have been checked."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import NamedSharding
+
+from jaxstyle import defaults
+from jaxstyle.engine.checks import (
+    check_average,
+    check_batch_shapes,
+    check_layers,
+    check_margin,
+    check_masks,
+    check_min_size,
+    check_pictures,
+    check_start,
+    check_weights,
+    check_whole,
+)
+from jaxstyle.engine.inputs import Batched, Inputs, batch_shapes, inputs_of, pick, with_one_batch_axis
+from jaxstyle.engine.scales import Scale, scale_sizes, scales_of
+from jaxstyle.engine.starts import Start
+from jaxstyle.networks import Network
+from jaxstyle.objective import Objective, Weights, default_objective
+from jaxstyle.ops.compile import is_traced, platform_of
+from jaxstyle.regions import Masks
+from jaxstyle.solvers import Adam, Solver
+from jaxstyle.types import Key, Pictures, StyleMask
+
+CPU_CHUNK = 10  # steps between two looks at the result
+ACCELERATOR_CHUNK = 25  # at most so many are compiled as one program
+
+
+class Program(NamedTuple):
+    """What compiled steps depend on, all of it static and hashable.
+
+    Attributes:
+      objective: layers and formulae.
+      solver: without its rate, which is a number like the weights.
+      decay: of the running mean of the images.
+      init: name of the start, None for a picture.
+      batched: the inputs that have a batch axis; None for a single picture.
+      sharding: of the batch axis over devices; None for a single device.
+    """
+
+    objective: Objective
+    solver: Solver
+    decay: float = 0.0
+    init: Start | None = None
+    batched: Batched | None = None
+    sharding: NamedSharding | None = None
+
+    def spread(self, tree: Any) -> Any:
+        """Arrays with the batch axis in front, laid out over the devices."""
+        return tree if self.sharding is None else jax.lax.with_sharding_constraint(tree, self.sharding)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A transfer made ready, or a batch of them.
+
+    Attributes:
+      network: ready for steps.
+      inputs: arrays; those of a batch have one batch axis.
+      program: the static part.
+      scales: from coarse to fine.
+      steps: at each scale.
+      chunk: steps between two looks at the result.
+      batch: how many transfers run side by side; None for one without a batch axis.
+    """
+
+    network: Network
+    inputs: Inputs
+    program: Program
+    scales: tuple[Scale, ...]
+    steps: int
+    chunk: int
+    batch: int | None = None
+
+    @property
+    def traced(self) -> bool:
+        """Whether it is made under `jax.jit` or the like."""
+        return is_traced(self.network, self.inputs)
+
+    @property
+    def device(self) -> jax.Device:
+        """Where the network's weights lie, the first of several."""
+        return next(iter(jax.tree.leaves(self.network.params)[0].devices()))
+
+    @property
+    def on_cpu(self) -> bool:
+        """Whether it runs on a CPU."""
+        return runs_on_cpu(self.network)
+
+    def single(self, number: int) -> "Plan":
+        """One transfer of the batch by itself."""
+        batched = self.program.batched or frozenset()
+        program = self.program._replace(batched=None, sharding=None)
+        return dataclasses.replace(self, inputs=pick(self.inputs, batched, number), program=program, batch=None)
+
+    def part(self, chosen: np.ndarray) -> "Plan":
+        """Some transfers of the batch."""
+        assert self.program.batched is not None
+        inputs = pick(self.inputs, self.program.batched, chosen)
+        return dataclasses.replace(self, inputs=inputs, batch=len(chosen))
+
+
+def make_plan(
+    content: Pictures,
+    styles: Pictures | Sequence[Pictures],
+    *,
+    network: Network,
+    weights: Weights | None = None,
+    objective: Objective | None = None,
+    solver: Solver | None = None,
+    steps: int = defaults.STEPS,
+    init: Start | Pictures = "content",
+    min_size: int | None = None,
+    sizes: Sequence[tuple[int, int]] | None = None,
+    average: float = 0.0,
+    key: Key | None = None,
+    masks: Masks | None = None,
+    style_masks: Sequence[StyleMask | None] | None = None,
+    margin: int = 0,
+    report_every: int | None = None,
+    batch: bool = False,
+) -> tuple[Plan, tuple[int, ...]]:
+    """The plan of a `transfer`; with `batch`, of a `sweep`. Arguments are theirs, except:
+
+    Args:
+      sizes: (height, width) of the scales, where they are not to follow from the content's size and `min_size`.
+      batch: whether inputs may have batch axes; they are broadcast together, as NumPy does, and made one.
+
+    Returns:
+      The plan, and the shape that its batch axis stands for.
+
+    Raises:
+      InputError: an argument that cannot be used.
+    """
+    weights, objective, solver = weights or Weights(), objective or default_objective(network), solver or Adam()
+    pictures = [styles] if isinstance(styles, np.ndarray | jax.Array) and (batch or styles.ndim == 3) else [*styles]
+    check_pictures(content, pictures, smallest=network.module.smallest, batch=batch)
+    check_layers(network, objective)
+    check_weights(weights, objective, len(pictures))
+    check_whole(steps, "steps", 1)
+    check_min_size(min_size, content)
+    check_average(average)
+    check_start(init, batch=batch)
+    check_whole(1 if report_every is None else report_every, "report_every", 1)
+    check_masks(masks, style_masks, content, pictures)
+    check_margin(margin, content)
+    inputs = inputs_of(
+        content,
+        pictures,
+        weights=weights,
+        solver=solver,
+        init=init,
+        key=_typed(jax.random.key(0) if key is None else key),
+        masks=masks,
+        style_masks=style_masks,
+        margin=margin,
+    )
+    shape: tuple[int, ...] = ()
+    batched: Batched | None = None
+    if batch:
+        shape = check_batch_shapes(batch_shapes(inputs))
+        inputs, batched = with_one_batch_axis(inputs, shape)
+    if not is_traced(network, inputs):
+        network = network.for_steps(inputs.content.shape[-3:-1])
+    program = Program(
+        objective, _without_rate(solver), average, init if isinstance(init, str) else None, batched
+    )
+    if sizes is None:
+        sizes = scale_sizes(*np.shape(content)[-3:-1], min_size=min_size, smallest=network.module.smallest)
+    chunk = min(report_every or chunk_length(network, steps), steps)
+    scales = scales_of(sizes, margin=margin)
+    return Plan(network, inputs, program, scales, steps, chunk, math.prod(shape) if batch else None), shape
+
+
+def _without_rate(solver: Solver) -> Solver:
+    """A new learning rate must not compile anything: it is an input."""
+    return dataclasses.replace(solver, rate=defaults.ADAM_RATE) if isinstance(solver, Adam) else solver
+
+
+def _typed(key: Key) -> Key:
+    """Keys as `jax.random.key` makes them, one axis less than the old ones, which are pairs of numbers."""
+    return key if jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key) else jax.random.wrap_key_data(key)
+
+
+def runs_on_cpu(network: Network) -> bool:
+    """Whether the network's weights lie on a CPU."""
+    return platform_of(jax.tree.leaves(network.params)[0]) == "cpu"
+
+
+def chunk_length(network: Network, steps: int) -> int:
+    """How many steps to take between two looks."""
+    if runs_on_cpu(network):
+        return CPU_CHUNK
+    return math.ceil(steps / math.ceil(steps / ACCELERATOR_CHUNK))  # all of one length: a single program

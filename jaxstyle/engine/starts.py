@@ -1,0 +1,46 @@
+"""Where a transfer begins: the first image.
+
+Images are (h, w, 3), float32, in [0, 1].
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Literal, TypeAlias
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Float, Array
+
+from jaxstyle.ops.filtering import filter_axis, gaussian
+from jaxstyle.ops.resize import cover, resize
+from jaxstyle.types import Image, Key, Picture
+
+Start: TypeAlias = Literal["content", "noise", "style", "blur"]
+
+
+def blur(image: Image, sigma: float) -> Image:
+    """Gaussian blur with edges replicated; `sigma` in pixels."""
+    radius = max(1, math.ceil(3 * sigma))
+    for axis in (0, 1):
+        widths = [(radius, radius) if axis == k else (0, 0) for k in range(3)]
+        image = filter_axis(jnp.pad(image, widths, mode="edge"), gaussian(sigma, radius), axis=axis)
+    return image
+
+
+def starting_image(
+    key: Key, init: Start | Picture, content: Image, styles: Sequence[Picture], shape: tuple[int, int]
+) -> Float[Array, "{shape[0]} {shape[1]} 3"]:
+    """The first iterate, (height, width, 3) for `shape` = (height, width).
+
+    "content"; "blur", the content without detail (sigma 1/32 of the long side); "noise", independent Gaussian pixels
+    about mid-grey; "style", the first style picture, cropped to the shape; or a picture.
+    """
+    if not isinstance(init, str):
+        return resize(jnp.asarray(init, jnp.float32), *shape)
+    if init == "content":
+        return resize(content, *shape)
+    if init == "blur":
+        return jnp.clip(blur(resize(content, *shape), max(shape) / 32), 0.0, 1.0)
+    if init == "noise":
+        return jnp.clip(0.5 + 0.15 * jax.random.normal(key, (*shape, 3)), 0.0, 1.0)
+    return cover(styles[0], *shape)

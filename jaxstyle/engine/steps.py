@@ -1,0 +1,322 @@
+"""What is compiled: the preparation of a scale, a step, an evaluation; and how, which depends on the device.
+
+The same functions serve one picture and a batch of them: what is batched is mapped over by `jax.vmap`, what is shared
+is computed once.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from jaxstyle.engine.inputs import Inputs, axis_of, mapped, problem_axes
+from jaxstyle.engine.plan import Plan, Program
+from jaxstyle.engine.scales import Scale, scaled_size
+from jaxstyle.engine.starts import starting_image
+from jaxstyle.networks import Network
+from jaxstyle.objective import (
+    LossTerms,
+    Number,
+    Targets,
+    Weights,
+    combine_styles,
+    content_targets,
+    describe_styles,
+    loss_terms,
+)
+from jaxstyle.ops.compile import compiled
+from jaxstyle.ops.resize import sized
+from jaxstyle.regions import Regions, cover_of, layer_masks, style_shares
+from jaxstyle.solvers import Info, ValueAndGrad
+from jaxstyle.types import Image, Key, Picture, Scalar
+
+
+class Problem(NamedTuple):
+    """All arrays that the loss of an image depends on."""
+
+    network: Network
+    targets: Targets
+    weights: Weights
+
+
+class State(NamedTuple):
+    """What a step hands to the next: the image, the solver's state, the running mean of the images, how many it has."""
+
+    image: Any
+    solver: Any
+    mean: Any
+    taken: Array
+
+
+# The preparation of a scale.
+
+
+@compiled("program", "scale", "batch")
+def prepare(
+    network: Network, inputs: Inputs, before: Array | None, *, program: Program, scale: Scale, batch: int | None
+) -> tuple[Targets, Array]:
+    """The targets of a scale, and the image to begin with: that of the scale before enlarged, or a start."""
+    batched, objective, network = program.batched or frozenset(), program.objective, network.for_once()
+    axis = functools.partial(axis_of, batched)
+    ratio = max(scale.size) / scale.full
+    content = mapped(lambda x: sized(x, scale.size), axis("content"))(inputs.content)
+    styles = mapped(lambda xs: [_scaled(x, ratio, network.module.smallest) for x in xs], axis("styles"))(inputs.styles)
+    kept = mapped(lambda x: content_targets(network, x, objective), axis("content"))(content)
+    described = mapped(
+        lambda xs: describe_styles(network, xs, objective, style_masks=inputs.style_masks), axis("styles")
+    )(styles)
+
+    def combine(statistics: list[Any], mix: Any, mix_layers: Any) -> Any:
+        by_region = inputs.masks is not None
+        return combine_styles(statistics, objective, mix=mix, mix_layers=mix_layers, by_region=by_region)
+
+    wanted = mapped(combine, axis("styles"), axis("weights.mix"), axis("weights.mix_layers"))(
+        described, inputs.weights.mix, inputs.weights.mix_layers
+    )
+    regions = None if inputs.masks is None else _regions(network, inputs, content, program, scale)
+    targets = Targets(kept, wanted, regions)
+    if before is not None:
+        return targets, program.spread(mapped(lambda x: sized(x, scale.size), None if batch is None else 0)(before))
+
+    def begin(key: Key, start: Picture | None, content: Picture, styles: Sequence[Picture]) -> Image:
+        init = program.init if start is None else start
+        assert init is not None
+        return starting_image(key, init, content, styles, scale.size)
+
+    axes = (axis("key"), axis("start"), axis("content"), axis("styles"))
+    image = mapped(begin, *axes)(inputs.key, inputs.start, inputs.content, inputs.styles)
+    if batch is not None and not any(x is not None for x in axes):
+        image = jnp.broadcast_to(image[None], (batch, *image.shape))
+    return targets, program.spread(image)
+
+
+def _regions(network: Network, inputs: Inputs, content: Array, program: Program, scale: Scale) -> Regions:
+    """The regions of a scale. Masks are shared; the content and mixing weights may be batched."""
+    assert inputs.masks is not None
+    masks = layer_masks(network, inputs.masks, program.objective.style_layers, scale.size)
+    mix = axis_of(program.batched or frozenset(), "weights.mix")
+    shares = mapped(style_shares, None, mix)(inputs.masks, inputs.weights.mix)
+    return Regions(masks, shares, cover_of(inputs.masks, scale.size), content)
+
+
+def _scaled(style: Picture, ratio: float, smallest: int) -> Image:
+    return sized(style, scaled_size(style.shape[:2], ratio, smallest=smallest))
+
+
+# A step.
+
+
+def _value_and_grad(problem: Problem, program: Program) -> ValueAndGrad:
+    def loss(image: Image) -> tuple[Scalar, LossTerms]:
+        terms = loss_terms(image, *problem, objective=program.objective)
+        return terms.total, terms
+
+    return jax.value_and_grad(loss, has_aux=True)
+
+
+def advance(value_and_grad: ValueAndGrad, state: State, program: Program) -> tuple[State, Info]:
+    """One step of the solver, and of the running mean."""
+    image, solver, info = program.solver.step(value_and_grad, state.image, state.solver)
+    mean = program.decay * state.mean + (1 - program.decay) * image if program.decay else image
+    return State(image, solver, mean, state.taken + 1), info
+
+
+def _advance_or_stay(problem: Problem, state: State, program: Program) -> tuple[State, Info]:
+    """One step in a batch: where it diverges the last good image stays, and losses are NaN from there on."""
+    new, info = advance(_value_and_grad(problem, program), state, program)
+    good = jnp.isfinite(info.terms.total) & jnp.isfinite(new.image).all()
+    image, mean = (jnp.where(good, x, old) for x, old in ((new.image, state.image), (new.mean, state.mean)))
+    terms = jax.tree.map(lambda x: jnp.where(good, x, jnp.nan), info.terms)
+    return new._replace(image=image, mean=mean), info._replace(terms=terms)
+
+
+def _axes(problem: Problem, program: Program) -> Any:
+    """The axes of a problem to map over."""
+    assert program.batched is not None
+    return Problem._make(problem_axes(program.batched, problem.targets))
+
+
+def one_step(problem: Problem, state: State, program: Program) -> tuple[State, Info]:
+    """One step, of one picture or of a batch."""
+    if program.batched is None:
+        return advance(_value_and_grad(problem, program), state, program)
+    step = functools.partial(_advance_or_stay, program=program)
+    state, info = jax.vmap(step, in_axes=(_axes(problem, program), 0))(problem, state)
+    return program.spread(state), info
+
+
+def evaluate(problem: Problem, image: Array, program: Program) -> Any:
+    """((total, terms), gradient) of one image, or of a batch."""
+
+    def one(problem: Problem, image: Image) -> Any:
+        return _value_and_grad(problem, program)(image)
+
+    if program.batched is None:
+        return one(problem, image)
+    return jax.vmap(one, in_axes=(_axes(problem, program), 0))(problem, image)
+
+
+def first_state(problem: Problem, image: Array, rate: Number | None, program: Program) -> State:
+    """The state before the first step."""
+
+    def first(problem: Problem, image: Image, rate: Number | None) -> State:
+        solver: Any = program.solver if rate is None else dataclasses.replace(program.solver, rate=rate)  # type: ignore[type-var]
+        begun = solver.init(_value_and_grad(problem, program), image)
+        return State(image, begun, jnp.zeros_like(image), jnp.zeros((), jnp.int32))
+
+    if program.batched is None:
+        return first(problem, image, rate)
+    axes = (_axes(problem, program), 0, axis_of(program.batched, "rate"))
+    return program.spread(jax.vmap(first, in_axes=axes)(problem, image, rate))
+
+
+@compiled("program")
+def compiled_step(problem: Problem, state: State, *, program: Program) -> tuple[State, Info]:
+    """`one_step`, compiled: what runs on CPUs."""
+    return one_step(problem, state, program)
+
+
+@compiled("program", "count", donated=("solver",))
+def compiled_chunk(problem: Problem, state: State, solver: Any, *, program: Program, count: int) -> tuple[State, Info]:
+    """`count` steps in a compiled loop: what runs on accelerators.
+
+    The solver's state comes apart, since the new one takes its place in memory; the images of the state may be
+    somebody's still.
+    """
+    state = state._replace(solver=solver)
+    return jax.lax.scan(lambda state, _: one_step(problem, state, program), state, length=count)
+
+
+@compiled("program")
+def compiled_evaluate(problem: Problem, image: Array, *, program: Program) -> Any:
+    """`evaluate`, compiled."""
+    return evaluate(problem, image, program)
+
+
+@compiled("program")
+def compiled_first(problem: Problem, image: Array, rate: Number | None, *, program: Program) -> State:
+    """`first_state`, compiled."""
+    return first_state(problem, image, rate, program)
+
+
+# How steps are compiled, which the device decides. On accelerators a chunk of steps is one compiled loop. XLA's CPU
+# convolutions are several times slower inside any loop (jax issue 12868), so there each step is a program of its own;
+# and of a solver with a loop inside the step only the loss is compiled, its line search runs in Python.
+
+
+@dataclass(frozen=True)
+class Executables:
+    """The compiled programs of a scale.
+
+    Attributes:
+      prepare: (network, inputs, image before) -> (targets, image).
+      evaluate: (problem, image) -> ((total, terms), gradient), where the line search runs in Python; else None.
+      first: (problem, image, rate) -> state; None where `evaluate` is not.
+      step: (problem, state) -> (state, info) of one step on a CPU, (problem, state without the solver's, the solver's)
+        -> (state, infos) of a chunk on an accelerator; None where `evaluate` is not.
+    """
+
+    prepare: Any
+    evaluate: Any = None
+    first: Any = None
+    step: Any = None
+
+    @property
+    def all(self) -> list[Any]:
+        """Those that there are."""
+        return [x for x in (self.prepare, self.evaluate, self.first, self.step) if x is not None]
+
+
+def compile_scale(plan: Plan, number: int) -> Executables:
+    """Compiles what a scale of a plan will run, and runs nothing.
+
+    In place of arrays the plan may have shapes, with shardings of any devices, those that are not there included.
+    """
+    leaves, tree = jax.tree.flatten((plan.network, plan.inputs))
+    shapes = [x if isinstance(x, jax.ShapeDtypeStruct) else _shape_of(x) for x in leaves]
+    network, inputs = jax.tree.unflatten(tree, shapes)
+    program, scale = plan.program, plan.scales[number]
+    placed = any(x.sharding is not None for x in shapes)
+    before = None
+    if number:
+        size = plan.scales[number - 1].size
+        axes = () if plan.batch is None else (plan.batch,)
+        before = jax.ShapeDtypeStruct((*axes, *size, 3), jnp.float32, sharding=program.sharding)
+    prepared, (targets, image) = prepare.ahead(
+        network, inputs, before, program=program, scale=scale, batch=plan.batch, placed=placed
+    )
+    problem = Problem(network, targets, inputs.weights.of_terms)
+    if plan.on_cpu and program.solver.has_inner_loop:
+        evaluated, _ = compiled_evaluate.ahead(problem, image, program=program, placed=placed)
+        return Executables(prepared, evaluate=evaluated)
+    first, state = compiled_first.ahead(problem, image, inputs.rate, program=program, placed=placed)
+    if plan.on_cpu:
+        step, _ = compiled_step.ahead(problem, state, program=program, placed=placed)
+    else:
+        apart = (problem, state._replace(solver=None), state.solver)
+        step, _ = compiled_chunk.ahead(*apart, program=program, count=plan.chunk, placed=placed)
+    return Executables(prepared, first=first, step=step)
+
+
+def _shape_of(x: Array) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding if getattr(x, "committed", False) else None)
+
+
+class Runner(NamedTuple):
+    """A scale made ready to run.
+
+    Attributes:
+      targets: what the image is held against.
+      first: the state before its first step.
+      advance: (state, steps) -> (state, infos with a leading axis of steps).
+      terms: image -> its loss terms.
+    """
+
+    targets: Targets
+    first: State
+    advance: Callable[[State, int], tuple[State, Info]]
+    terms: Callable[[Array], LossTerms]
+
+
+def make_runner(plan: Plan, executables: Executables, before: Array | None) -> Runner:
+    """Prepares a scale of a plan, from the image of the scale before, if any."""
+    program, rate = plan.program, plan.inputs.rate
+    targets, image = executables.prepare(plan.network, plan.inputs, before)
+    problem = Problem(plan.network, targets, plan.inputs.weights.of_terms)
+    if executables.evaluate is not None:
+        evaluated = functools.partial(executables.evaluate, problem)
+        state = State(image, program.solver.init(evaluated, image), jnp.zeros_like(image), jnp.zeros((), jnp.int32))
+        step = _one_by_one(lambda state: advance(evaluated, state, program))
+        return Runner(targets, state, step, lambda image: evaluated(image)[0][1])
+    first = executables.first(problem, image, rate)
+    if plan.on_cpu:
+        step = functools.partial(executables.step, problem)
+        # The terms of an image are those at which a step from it begins: no second program needs compiling.
+        return Runner(targets, first, _one_by_one(step), lambda image: step(first._replace(image=image))[1].terms)
+
+    def chunk(state: State, count: int) -> tuple[State, Info]:
+        apart = (problem, state._replace(solver=None), state.solver)
+        if count == plan.chunk:
+            return executables.step(*apart)
+        return compiled_chunk(*apart, program=program, count=count)
+
+    return Runner(targets, first, chunk, lambda image: compiled_evaluate(problem, image, program=program)[0][1])
+
+
+def _one_by_one(step: Callable[[State], tuple[State, Info]]) -> Callable[[State, int], tuple[State, Info]]:
+    """Several calls of a step, their infos stacked."""
+
+    def steps(state: State, count: int) -> tuple[State, Info]:
+        infos = []
+        for _ in range(count):
+            state, info = step(state)
+            infos.append(info)
+        return state, jax.tree.map(lambda *xs: np.stack(xs), *jax.device_get(infos))
+
+    return steps

@@ -1,0 +1,95 @@
+"""Convolutions, in the form that each kind of device is fast at, and with what can be computed once of their kernels."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxstyle.ops import tpu, winograd
+from jaxstyle.ops.tpu import Platform
+from jaxstyle.types import FeatureMap, Features
+
+
+class Prepared(NamedTuple):
+    """What loops around gradients compute once of a kernel (h, w, c, d).
+
+    Attributes:
+      adjoint: (h, w, d, c), the kernel that takes a gradient back to the input.
+      halved: the kernel and the adjoint one as `winograd.convolution` wants them; None where that does not pay.
+    """
+
+    adjoint: Float[Array, "h w d c"]
+    halved: tuple[winograd.Kernels, winograd.Kernels] | None = None
+
+
+def convolution(
+    x: Features,
+    kernel: Float[Array, "p q c d"],
+    padding: tuple[int, int],
+    *,
+    stride: int = 1,
+    prepared: Prepared | None = None,
+    platform: Platform | None = None,
+) -> FeatureMap:
+    """The convolution of features (h, w, c).
+
+    Args:
+      x: (h, w, c).
+      kernel: (p, q, c, d).
+      padding: zeros before and after, in rows as in columns.
+      stride: of the outputs.
+      prepared: what is known of the kernel; for reverse mode (`jax.grad`) only.
+      platform: the kind of device that it will run on; None where that is not known.
+    """
+    if stride == 1 and prepared is not None:
+        if prepared.halved is not None and winograd.pays(x.shape, kernel.shape):
+            return _with_prepared(winograd.convolution, x, kernel, prepared.halved, padding)
+        return _with_prepared(_plain, x, kernel, (kernel, prepared.adjoint), padding)
+    if (kernel.shape[:2], stride) == ((3, 3), 1) and kernel.shape[3] < tpu.LANES and padding in ((0, 0), (1, 1)):
+        return tpu.by_platform(
+            platform,
+            lambda x, kernel: tpu.convolution(x, kernel, bordered=padding == (0, 0)),
+            lambda x, kernel: _plain(x, kernel, padding),
+            x,
+            kernel,
+        )
+    return _plain(x, kernel, padding, stride)
+
+
+def _plain(x: Features, kernel: Array, padding: tuple[int, int], stride: int = 1) -> FeatureMap:
+    numbers = ("NHWC", "HWIO", "NHWC")
+    return jax.lax.conv_general_dilated(x[None], kernel, (stride, stride), [padding] * 2, dimension_numbers=numbers)[0]
+
+
+def adjoint_kernel(kernel: Float[Array, "h w c d"]) -> Float[Array, "h w d c"]:
+    """The kernel of the convolution which takes a gradient back to the input."""
+    return kernel[::-1, ::-1].swapaxes(2, 3)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 4))
+def _with_prepared(
+    convolve: Callable[[Features, Any, tuple[int, int]], FeatureMap],
+    x: Features,
+    kernel: Array,
+    prepared: tuple[Any, Any],
+    padding: tuple[int, int],
+) -> FeatureMap:
+    """A convolution with stride 1, where what `convolve` wants of the kernel and of the adjoint one is at hand."""
+    return convolve(x, prepared[0], padding)
+
+
+def _forward(convolve: Any, x: Features, kernel: Array, prepared: Any, padding: Any) -> tuple[FeatureMap, Any]:
+    return convolve(x, prepared[0], padding), (x, kernel, prepared)
+
+
+def _backward(convolve: Any, padding: tuple[int, int], kept: Any, gradient: Features) -> tuple[Array, Array, Any]:
+    x, kernel, prepared = kept
+    around = (kernel.shape[0] - 1 - padding[0], kernel.shape[0] - 1 - padding[1])
+    (of_kernel,) = jax.vjp(lambda kernel: _plain(x, kernel, padding), kernel)[1](gradient)
+    return convolve(gradient, prepared[1], around), of_kernel, jax.tree.map(jnp.zeros_like, prepared)
+
+
+_with_prepared.defvjp(_forward, _backward)

@@ -1,0 +1,64 @@
+"""What a layer keeps of a picture: the picture that has the same features there."""
+
+from collections.abc import Callable
+
+from jaxstyle import defaults
+from jaxstyle.engine.checks import check_image
+from jaxstyle.engine.run import Progress, Result
+from jaxstyle.engine.transfer import transfer
+from jaxstyle.networks import Network
+from jaxstyle.objective import RELATIVE, Objective, Weights
+from jaxstyle.solvers import Lbfgs, Solver
+from jaxstyle.studies.prior import Prior
+from jaxstyle.types import Key, Picture
+
+
+def reconstruct(
+    image: Picture,
+    layer: str,
+    *,
+    network: Network,
+    tv_weight: float = defaults.INVERSION_VARIATION,
+    solver: Solver | None = None,
+    steps: int = defaults.INVERSION_STEPS,
+    key: Key | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Result:
+    """The picture of which one layer has the features that it has of `image`, found from noise (Mahendran and Vedaldi
+    2014, https://arxiv.org/abs/1412.0035).
+
+    What the layer has lost of the picture is left to the noise and the prior. All steps are at the picture's own size:
+    features of a smaller one would tell what this layer has not kept.
+
+    Args:
+      image: (h, w, 3).
+      layer: one of the network's.
+      network: from `load_network`.
+      tv_weight: of the total variation against the relative error of the features; 0 for none. The paper's weights
+        are for its own terms.
+      solver: `Lbfgs()` if None.
+      steps: of the solver.
+      key: `jax.random` key of the noise; None for a fixed one.
+      on_progress: see `transfer`.
+
+    Returns:
+      A `Result`; its `final.content` is the feature error, |F - P|^2 / |P|^2, of which `losses.content[0]` is that of
+      the noise.
+
+    Raises:
+      InputError, DivergedError: as `transfer`.
+    """
+    check_image(image, "the image")
+    return transfer(
+        image,
+        [image],  # without style layers it is not looked at
+        network=network,
+        weights=Weights(1.0, 0.0, 1.0),
+        objective=Objective((layer,), (), RELATIVE._replace(variation=Prior(float(tv_weight)))),
+        solver=solver or Lbfgs(),
+        steps=steps,
+        init="noise",
+        min_size=max(image.shape[:2]),
+        key=key,
+        on_progress=on_progress,
+    )
