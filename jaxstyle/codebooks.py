@@ -101,8 +101,8 @@ def _groups(values: np.ndarray, most: int) -> np.ndarray:
     """Ends of groups of neighbouring values: of each its own, if there are no more than `most`.
 
     A cell of the best division is as wide as density^(-1/3) there (Panter and Dite 1951). Gaps between values are one
-    over their density, so that their power of 2/3, summed, is a scale on which all cells are equally wide. No gap counts
-    for more than a group, however far out a value is.
+    over their density, so that their power of 2/3, summed, is a scale on which all cells are equally wide. No gap
+    counts for more than a group, however far out a value is.
     """
     if len(values) <= most:
         return np.arange(len(values) + 1)

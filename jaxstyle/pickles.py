@@ -13,7 +13,7 @@ import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -187,7 +187,7 @@ def open_stream(path: Path) -> Iterator[State]:
         yield _stream_state(path, file)
 
 
-def _stream_state(path: Path, file: BinaryIO) -> State:
+def _stream_state(path: Path, file: Any) -> State:
     """The state dict of an older container; `path` is for messages."""
     for _ in ("magic number", "protocol", "system"):
         _Unpickler(file, path).load()

