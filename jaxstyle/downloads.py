@@ -1,6 +1,7 @@
-"""What can be downloaded, as the registry says it, and the downloading: hashes, mirrors, one line on failure."""
+"""What can be downloaded, as the registry says it, and the downloading: hashes, mirrors, a few words on failure."""
 
 import hashlib
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from urllib.parse import urlsplit
 import pooch
 
 Progress: TypeAlias = Callable[[int, int], Any]  # called with (bytes so far, bytes in all)
+Notice: TypeAlias = Callable[[str], Any]  # called with one plain line
+WRONG_HASH = "what came is not the right file, by its hash"
 
 
 class DownloadError(Exception):
@@ -35,15 +38,26 @@ class WeightsInfo:
     bytes: int = 0
     hash: str = ""
     path: Path | None = None
+    package: str = ""
+    member: str = ""
+    member_hash: str = ""
+    codebooks: str = ""
+    instead_of: str = ""
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Where the file is to be had, as files made from it say of their source; () if it ships or is unknown."""
+        return (f"Python package {self.package}",) if self.package else self.urls
 
 
-def digest(path: Path, algorithm: str) -> str:
-    """Hexadecimal hash of a file."""
-    with path.open("rb") as file:
+def digest(path: Path | zipfile.Path, algorithm: str) -> str:
+    """Hexadecimal hash of a file, which may be within an archive."""
+    opened: Any = path.open("rb")
+    with opened as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
 
 
-def matches(path: Path, expected: str) -> bool:
+def matches(path: Path | zipfile.Path, expected: str) -> bool:
     """Whether a file has a hash of the registry: md5:, sha256: or sha256-prefix: and hexadecimal digits."""
     algorithm, _, digits = expected.partition(":")
     return bool(digits) and digest(path, algorithm.removesuffix("-prefix")).startswith(digits)
@@ -67,8 +81,8 @@ class _Bar:
         pass
 
 
-def download(entry: WeightsInfo, path: Path, progress: Progress | None) -> None:
-    """Tries one address after another until the file has the right hash."""
+def download(entry: WeightsInfo, path: Path, progress: Progress | None) -> str:
+    """Tries one address after another until the file has the right hash. Returns "", or why there is none."""
     import requests  # which pooch stands on; slow to import
 
     words = {"ConnectionError": "no connection", "ChunkedEncodingError": "broken off"}
@@ -77,17 +91,14 @@ def download(entry: WeightsInfo, path: Path, progress: Progress | None) -> None:
     for url in entry.urls:
         bar = _Bar(progress, entry.bytes) if progress else False
         try:
-            pooch.HTTPDownloader(progressbar=bar, chunk_size=1 << 18)(url, str(path), None)
+            pooch.HTTPDownloader(progressbar=bar, chunk_size=1 << 18, timeout=(10, 30))(url, str(path), None)
         except requests.HTTPError as error:
             reason = f"HTTP {error.response.status_code if error.response is not None else 'error'}"
         except requests.RequestException as error:
             reason = words.get(type(error).__name__, type(error).__name__)
         else:
             if matches(path, entry.hash):
-                return
-            reason = "what came is not the right file, by its hash"
+                return ""
+            reason = WRONG_HASH
         reasons.append(f"{urlsplit(url).netloc}: {reason}")
-    raise DownloadError(
-        f"{entry.network} could not be downloaded ({'; '.join(reasons)}); get {entry.urls[0]} elsewhere and "
-        "give the file with --weights FILE, or run: jaxstyle weights convert FILE"
-    )
+    return "; ".join(reasons)

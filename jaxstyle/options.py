@@ -117,7 +117,7 @@ def add_program(group: Any) -> None:
 def add_network(group: Any) -> None:
     """The network, its weights and its options."""
     group.add_argument("--network", choices=defaults.NETWORKS, default=defaults.NETWORK, help="(default: %(default)s)")
-    group.add_argument("--weights", metavar="FILE", help="weights: .h5, .pth or .safetensors")
+    group.add_argument("--weights", metavar="FILE", help="weights: .h5, .pth, .safetensors or .whl")
     group.add_argument("--pooling", choices=("max", "average"), help="(default: the network's own)")
     group.add_argument("--padding", choices=("zero", "edge", "reflect"), help="(default: the network's own)")
     group.add_argument(

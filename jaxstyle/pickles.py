@@ -137,11 +137,18 @@ def _state(path: Path, state: Any, fetch: Callable[[_Storage], bytes], order: st
 
 @contextlib.contextmanager
 def open_zip(path: Path) -> Iterator[State]:
-    """The container since torch 1.6: NAME/data.pkl, NAME/data/KEY for each storage, often NAME/byteorder."""
+    """The container since torch 1.6: NAME/data.pkl, NAME/data/KEY for each storage, often NAME/byteorder.
+
+    Or a Python package (a wheel) that holds one file in the older container.
+    """
     with zipfile.ZipFile(path) as archive:
         names = [name for name in archive.namelist() if name.endswith("/data.pkl")]
+        streams = [] if names else [member for member in archive.infolist() if _is_stream(archive, member)]
+        if len(streams) == 1:
+            yield _stream_state(path, io.BytesIO(_unpacked(archive, streams[0])))
+            return
         if len(names) != 1:
-            raise InputError(f"{path} is a zip archive, but not of torch (no data.pkl)")
+            raise InputError(f"{path} is a zip archive, but not of torch (no data.pkl) and no package with weights")
         folder = names[0].removesuffix("data.pkl")
 
         def record(name: str) -> bytes:
@@ -156,27 +163,49 @@ def open_zip(path: Path) -> Iterator[State]:
         yield _state(path, state, fetch, ">" if big else "<")
 
 
+def is_stream(head: bytes) -> bool:
+    """Whether a file that begins so is an older container."""
+    return head[:1] == b"\x80" and STREAM_MAGIC in head
+
+
+def _is_stream(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bool:
+    with archive.open(member) as file:
+        return is_stream(file.read(64))
+
+
+def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    """A member's bytes, which may be compressed, but not as no weights can be, to fill the memory."""
+    if member.file_size > 10 * member.compress_size + 10**6:
+        raise ValueError(f"{member.filename} has {member.file_size} bytes, packed in {member.compress_size}")
+    return archive.read(member)
+
+
 @contextlib.contextmanager
 def open_stream(path: Path) -> Iterator[State]:
     """The older container: five pickles, then the storages: a count of 8 bytes, little-endian elements."""
     with path.open("rb") as file:
-        for _ in ("magic number", "protocol", "system"):
-            _Unpickler(file, path).load()
-        unpickler = _Unpickler(file, path)
-        state, keys = unpickler.load(), _Unpickler(file, path).load()
-        places, place, end = {}, file.tell(), path.stat().st_size
-        for key in keys:
-            storage = unpickler.storages[key]
-            file.seek(place)
-            if int.from_bytes(file.read(8), "little") != storage.elements:
-                raise ValueError(f"storage {key} is not where it should be")
-            places[key], size = place + 8, storage.elements * np.dtype(storage.code).itemsize
-            place += 8 + size
-        if place > end:
-            raise ValueError(f"{place - end} bytes are missing at its end")
+        yield _stream_state(path, file)
 
-        def fetch(storage: _Storage) -> bytes:
-            file.seek(places[storage.key])
-            return file.read(storage.elements * np.dtype(storage.code).itemsize)
 
-        yield _state(path, state, fetch)
+def _stream_state(path: Path, file: Any) -> State:
+    """The state dict of an older container; `path` is for messages."""
+    for _ in ("magic number", "protocol", "system"):
+        _Unpickler(file, path).load()
+    unpickler = _Unpickler(file, path)
+    state, keys = unpickler.load(), _Unpickler(file, path).load()
+    places, place, end = {}, file.tell(), file.seek(0, io.SEEK_END)
+    for key in keys:
+        storage = unpickler.storages[key]
+        file.seek(place)
+        if int.from_bytes(file.read(8), "little") != storage.elements:
+            raise ValueError(f"storage {key} is not where it should be")
+        places[key], size = place + 8, storage.elements * np.dtype(storage.code).itemsize
+        place += 8 + size
+    if place > end:
+        raise ValueError(f"{place - end} bytes are missing at its end")
+
+    def fetch(storage: _Storage) -> bytes:
+        file.seek(places[storage.key])
+        return file.read(storage.elements * np.dtype(storage.code).itemsize)
+
+    return _state(path, state, fetch)

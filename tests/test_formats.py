@@ -152,7 +152,7 @@ def contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 KINDS = {"f4": "FloatStorage", "f2": "HalfStorage", "f8": "DoubleStorage", "u2": "BFloat16Storage"}
-KINDS |= {"i8": "LongStorage"}
+KINDS |= {"i8": "LongStorage", "u1": "ByteStorage"}
 
 
 def pickled(tensors: Tensors, old: bool = False) -> tuple[bytes, dict[str, bytes]]:
@@ -177,7 +177,10 @@ def zip_file(path: Path, body: bytes, storages: dict[str, bytes], order: str | N
         archive.writestr("vgg/version", "3\n")
 
 
-def stream_file(path: Path, body: bytes, storages: dict[str, bytes], size: int = 4) -> None:
+def stream_file(
+    path: Path, body: bytes, storages: dict[str, bytes], size: int = 4, sizes: dict[str, int] | None = None
+) -> None:
+    """`size` is of all elements in bytes, `sizes` of those of some storages."""
     info = {"protocol_version": 1001, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}
     with path.open("wb") as file:
         for value in (0x1950A86A20F9469CFC6C, 1001, info):
@@ -185,7 +188,7 @@ def stream_file(path: Path, body: bytes, storages: dict[str, bytes], size: int =
         file.write(program(body))
         pickle.dump(sorted(storages), file, protocol=2)
         for key in sorted(storages):
-            file.write(struct.pack("<q", len(storages[key]) // size) + storages[key])
+            file.write(struct.pack("<q", len(storages[key]) // (sizes or {}).get(key, size)) + storages[key])
 
 
 def write_zip(path: Path, layers: Layers) -> None:
@@ -523,8 +526,8 @@ def test_files_that_are_no_weights(small: Layers, tmp_path: Path) -> None:
         del ours["conv1_2"]
     assert "damaged" in refused(tmp_path / "a")
     with h5py.File(tmp_path / "a", "r+") as ours:
-        ours.attrs["format"] = "jaxstyle-2"
-    assert "jaxstyle-2" in refused(tmp_path / "a")
+        ours.attrs["format"] = "jaxstyle-3"
+    assert "'jaxstyle-3'; this jaxstyle reads 'jaxstyle-1' and 'jaxstyle-2'" in refused(tmp_path / "a")
 
 
 def test_state_dicts_of_other_networks(tmp_path: Path) -> None:

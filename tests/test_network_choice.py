@@ -44,7 +44,7 @@ def test_transfer_and_list(alexnet: Path, call: Callable[..., Said]) -> None:
     settings = read_record("out.png")["settings"]
     assert (settings["content_layers"], settings["style_layers"]) == (["relu3"], STYLE_LAYERS)
     rows = [line.split() for line in call("weights", "list").out.splitlines()]
-    assert rows[0] == ["network", "layers", "size", "licence", "source", "at", "hand"]
+    assert rows[0] == ["network", "layers", "size", "codebooks", "licence", "source", "at", "hand"]
     assert ["alexnet", "conv1", "...", "pool5", "(13)", "9.9", "MB", "CC0", "converted", str(alexnet)] in rows
     assert {row[0] for row in rows[1:]} == set(ARCHITECTURES)
     assert call("weights", "show", "alexnet").out.count(" x ") == 5 * 3

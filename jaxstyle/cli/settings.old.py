@@ -163,14 +163,15 @@ def check_settings(settings: Settings) -> None:
 
 def open_network(settings: Settings, quiet: bool) -> Network:
     """The network with its options, downloaded if need be."""
-    with download_bar(quiet) as progress:
+    with download_bar(quiet) as downloading:
         network = load_network(
             settings.network,
             settings.weights,
             pooling=settings.pooling,
             padding=settings.padding,
             dtype=settings.precision,
-            progress=progress,
+            progress=downloading.progress,
+            notice=downloading.notice,
         )
     check_layers(network, settings.objective)  # again: a file of weights may lack the deepest
     return network

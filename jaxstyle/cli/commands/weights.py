@@ -18,18 +18,20 @@ def run(options: argparse.Namespace) -> None:
 
 def _list(options: argparse.Namespace) -> None:
     del options
-    table = Table("network", "layers", "size", "licence", "source", "at hand", box=None, pad_edge=False)
+    columns = ("network", "layers", "size", "codebooks", "licence", "source", "at hand")
+    table = Table(*columns, box=None, pad_edge=False)
     for info in describe():
         size = f"{info.bytes / 1e6:.1f} MB" if info.bytes else ""
         names = ARCHITECTURES[info.network].layer_names
         layers = f"{names[0]} ... {names[-1]} ({len(names)})"
-        table.add_row(info.network, layers, size, info.licence, info.source, str(info.path or "no"))
+        where = str(info.path or "no")
+        table.add_row(info.network, layers, size, info.codebooks, info.licence, info.source, where)
     _print(table)
 
 
 def _fetch(options: argparse.Namespace) -> None:
-    with download_bar() as progress:
-        path = fetch(options.name, options.source, progress)
+    with download_bar() as downloading:
+        path = fetch(options.name, options.source, downloading.progress, downloading.notice)
     print(path)
 
 
@@ -39,15 +41,20 @@ def _convert(options: argparse.Namespace) -> None:
 
 def _show(options: argparse.Namespace) -> None:
     held = show(options.name)
-    for key in ("path", "format", "bytes", "sha256", "network", "preprocessing", "parameters"):
-        print(f"{key}: {held[key]}")
+    for key in ("path", "format", "bytes", "sha256", "network", "preprocessing", "codebooks", "parameters"):
+        if key != "codebooks" or held[key]:
+            print(f"{key}: {held[key]}")
     for key, value in held["attributes"].items():
         if key not in held:
             print(f"{key}: {value}")
-    table = Table("layer", "kernel", "mean", "std", box=None, pad_edge=False)
+    columns = ("layer", "kernel", "mean", "std", *(["codebook"] if held["codebooks"] else []))
+    table = Table(*columns, box=None, pad_edge=False)
     for name, layer in held["layers"].items():
         shape = " x ".join(map(str, layer["shape"]))
-        table.add_row(name, shape, f"{layer['mean']:.3g}", f"{layer['std']:.3g}")
+        bits = f"{layer['bits']} bits" if layer["bits"] else ""
+        table.add_row(
+            name, shape, f"{layer['mean']:.3g}", f"{layer['std']:.3g}", *([bits] if held["codebooks"] else [])
+        )
     _print(table)
 
 
