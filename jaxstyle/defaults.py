@@ -35,6 +35,8 @@ ABLATE_STEPS = 100
 ABLATE_RATE = 0.03  # from noise there is a longer way to go; 0.05 leaves grain
 ABLATE_RATIOS = (1.0, 10.0, 100.0, 1000.0)
 
+DEMO_SIZE = 384
+
 SEED = 0
 
 ADAM_RATE = 0.015

@@ -166,9 +166,7 @@ def describe_styles(
     return [_described(network, style, objective, mask) for style, mask in zip(styles, masks, strict=True)]
 
 
-def _described(
-    network: Network, style: Picture, objective: Objective, mask: StyleMask | None
-) -> dict[str, Statistic]:
+def _described(network: Network, style: Picture, objective: Objective, mask: StyleMask | None) -> dict[str, Statistic]:
     features = network.features(jnp.asarray(style), objective.style_layers)
     if mask is None:
         return {layer: objective.formula.statistic(x) for layer, x in features.items()}

@@ -1,4 +1,4 @@
-"""The command line: exit codes, and one plain line for every error.
+"""The command line: commands, exit codes, and one plain line for every error.
 
 Nothing here imports JAX before the arguments are known to be right; the work is done in `commands`.
 Exit codes: 0 done, 2 the input is wrong, 1 anything else, 130 after Ctrl-C.
@@ -7,7 +7,9 @@ Exit codes: 0 done, 2 the input is wrong, 1 anything else, 130 after Ctrl-C.
 import _thread
 import contextlib
 import importlib
+import inspect
 import os
+import pkgutil
 import sys
 import threading
 import traceback
@@ -15,35 +17,39 @@ import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from jaxstyle.errors import InputError
-from jaxstyle.grammar import build_parser
+from jaxstyle import __version__
+from jaxstyle.cli import commands
+from jaxstyle.cli.parser import parse
+from jaxstyle.errors import InputError, nearest
+
+FIRST = ("demo", "transfer", "sweep", "batch")  # in the list of commands; the others by their names
+EXAMPLES = """examples:
+  jaxstyle demo
+  jaxstyle transfer photo.jpg painting.jpg -o out.png
+  jaxstyle sweep photo.jpg painting.jpg -o grid --style-weight 10 30 100 --tv-weight 1 10
+  jaxstyle transfer photo.jpg painting.jpg -o out.png --network vgg19 --size 1024 --style-weight 30
+
+jaxstyle COMMAND --help says what a command can be told; --debug shows the traceback of an error."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit code."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in arguments or "JAXSTYLE_DEBUG" in os.environ
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words or "JAXSTYLE_DEBUG" in os.environ
     if hasattr(sys.stdout, "reconfigure"):  # file names need be no text; they come out as they went in
         sys.stdout.reconfigure(errors="surrogateescape" if sys.stdout.encoding == "utf-8" else "backslashreplace")
     with warnings.catch_warnings():
         warnings.simplefilter("default" if debug else "ignore")
         with _interrupts_heard():
-            code = _guarded(arguments, debug)
+            code = _guarded(words, debug)
         return _flushed(code)
 
 
-def _guarded(arguments: Sequence[str], debug: bool) -> int:
+def _guarded(words: Sequence[str], debug: bool) -> int:
     """Runs the command; whatever goes wrong becomes one line and an exit code."""
     try:
-        parser = build_parser()
-        options = parser.parse_args(arguments)
-        if options.command is None:
-            parser.print_help()
-            return 0
-        # For commands that complete their options from a file, or stand for another command.
-        options.arguments, options.parse = arguments, parser.parse_args
-        return int(importlib.import_module("jaxstyle.commands").run(options) or 0)
-    except SystemExit as end:  # --help and --version
+        return _dispatched(words)
+    except SystemExit as end:  # --help
         return end.code if isinstance(end.code, int) else 0
     except KeyboardInterrupt:
         print("jaxstyle: stopped", file=sys.stderr)
@@ -55,6 +61,69 @@ def _guarded(arguments: Sequence[str], debug: bool) -> int:
             traceback.print_exc()
         print(f"jaxstyle: {_line(error)}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1
+
+
+def _dispatched(words: Sequence[str]) -> int:
+    """Finds the command, reads its options, runs it."""
+    names = command_names()
+    rest = [word for word in words if word != "--debug"]
+    if not rest or rest[0] in ("-h", "--help"):
+        print(_help(names))
+        return 0
+    if rest[0] == "--version":
+        print(f"jaxstyle {__version__}")
+        return 0
+    name, rest = rest[0], rest[1:]
+    if name.startswith("-"):
+        near = nearest(name, ("--help", "--version", "--debug"))
+        raise InputError(f"there is no option {name} before a COMMAND{near} (jaxstyle --help)")
+    if name not in names:
+        raise InputError(f"there is no command {name[:40]!r}; there are {', '.join(names)}{nearest(name, names)}")
+    command = importlib.import_module(f"{commands.__name__}.{name}")
+    prog, about = f"jaxstyle {name}", command.__doc__
+    options: Any = getattr(command, "Options", None)
+    run: Any = getattr(command, "run", None)
+    if hasattr(command, "ACTIONS"):
+        if not rest:
+            raise InputError(f"the following arguments are required: ACTION ({prog} --help)")
+        if rest[0] in ("-h", "--help"):
+            print(_help_of_actions(prog, command))
+            return 0
+        if rest[0] not in command.ACTIONS:
+            near = nearest(rest[0], command.ACTIONS)
+            raise InputError(f"{prog} has no action {rest[0][:40]!r}; it has {', '.join(command.ACTIONS)}{near}")
+        action, rest = rest[0], rest[1:]
+        (options, run), prog = command.ACTIONS[action], f"{prog} {action}"
+        about = options.__doc__.partition("\n")[0]
+    first, _, description = inspect.cleandoc(about or "").partition("\n\n")
+    return int(run(parse(options, rest, prog=prog, description=description or first)) or 0)
+
+
+def command_names() -> list[str]:
+    """All commands: the files of `commands`."""
+    found = sorted(module.name for module in pkgutil.iter_modules(commands.__path__))
+    return [*FIRST, *(name for name in found if name not in FIRST)]
+
+
+def _summary(name: str) -> str:
+    """A command's help in one line."""
+    command = importlib.import_module(f"{commands.__name__}.{name}")
+    return (command.__doc__ or "").partition("\n")[0]
+
+
+def _help_of_actions(prog: str, command: Any) -> str:
+    rows = [
+        f"  {name:8}  {inspect.cleandoc(options.__doc__)}".partition("\n")[0]
+        for name, (options, _) in command.ACTIONS.items()
+    ]
+    return "\n".join([f"usage: {prog} [-h] ACTION ...", "", command.__doc__.strip(), "", "actions:", *rows])
+
+
+def _help(names: Sequence[str]) -> str:
+    rows = [f"  {name:{max(map(len, names))}}  {_summary(name).rstrip('.')}" for name in names]
+    head = "usage: jaxstyle [-h] [--version] [--debug] COMMAND ..."
+    what = "Neural style transfer: paints one picture in the manner of another."
+    return "\n".join([head, "", what, "", "commands:", *rows, "", EXAMPLES])
 
 
 @contextlib.contextmanager
@@ -102,7 +171,3 @@ def _flushed(code: int) -> int:
             print(f"jaxstyle: the output could not be written: {error.strerror}", file=sys.stderr)
         return code or 1
     return code
-
-
-if __name__ == "__main__":
-    sys.exit(main())

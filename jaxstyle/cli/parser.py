@@ -93,6 +93,12 @@ class Field:
         kind = self.kind.listed() if isinstance(self.takes, Several) else self.kind
         return kind.check(value)
 
+    def spread(self, value: Any) -> list[Any]:
+        """The values that plain data stand for where there may be several: text is read as on the command line."""
+        if isinstance(value, str) and self.kind is not None:
+            return (self.kind.listed() if isinstance(self.takes, Several) else self.kind).spread(value)
+        return [self.check(value)]
+
     def words(self, value: Any) -> list[str]:
         """The words of the command line that stand for the value."""
         if self.kind is None:
@@ -120,7 +126,7 @@ def fields_of(options: type) -> dict[str, Field]:
         names = next((x.names for x in extras if isinstance(x, Named)), ("--" + field.name.replace("_", "-"),))
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         told = helps.get(field.name, "")
-        if takes is not None and not required and field.default is not None and "(default" not in told:
+        if takes is not None and not required and field.default not in (None, ()) and "(default" not in told:
             told = f"{told} (default: {' '.join(_words(takes, field.default))})".strip()
         varies = takes is not None and FIXED not in extras
         found[field.name] = Field(field.name, takes, names, told, required, varies)
@@ -239,7 +245,7 @@ def _add(place: Any, field: Field, *, swept: bool = False) -> None:
         return
     if isinstance(takes, Positional):
         if takes.count:
-            told["nargs"] = takes.count
+            told |= {"nargs": takes.count} | ({"action": _StoreTuple} if takes.count in "*+" else {})
         place.add_argument(field.name, metavar=takes.kind.metavar, type=_typed(takes.kind.read), **told)
         return
     kind = field.kind

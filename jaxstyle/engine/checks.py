@@ -7,10 +7,10 @@ import jax
 import numpy as np
 
 from jaxstyle.defaults import STARTS
+from jaxstyle.engine.scales import MIN_SIDE
 from jaxstyle.errors import InputError, nearest
 from jaxstyle.networks import Network
 from jaxstyle.objective import Objective, Weights
-from jaxstyle.engine.scales import MIN_SIDE
 
 
 def check_image(image: Any, name: str, *, batch: bool = False, smallest: int = MIN_SIDE) -> None:

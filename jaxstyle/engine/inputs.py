@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxstyle.ops.resize import mirrored, sized
 from jaxstyle.objective import Targets, Weights
+from jaxstyle.ops.resize import mirrored, sized
 from jaxstyle.regions import Regions
 from jaxstyle.solvers import Adam, Solver
 from jaxstyle.types import Key
@@ -147,9 +147,7 @@ def with_one_batch_axis(inputs: Inputs, shape: tuple[int, ...]) -> tuple[Inputs,
 def pick(inputs: Inputs, batched: Batched, chosen: Any) -> Inputs:
     """The inputs of some transfers of a batch, or with a number of one."""
     table = table_of(inputs)
-    return from_table(
-        table | {name: jax.tree.map(lambda leaf: leaf[chosen], table[name]) for name in batched}
-    )
+    return from_table(table | {name: jax.tree.map(lambda leaf: leaf[chosen], table[name]) for name in batched})
 
 
 def axis_of(batched: Batched, *names: str) -> int | None:

@@ -172,10 +172,9 @@ def make_plan(
         shape = check_batch_shapes(batch_shapes(inputs))
         inputs, batched = with_one_batch_axis(inputs, shape)
     if not is_traced(network, inputs):
-        network = network.for_steps(inputs.content.shape[-3:-1])
-    program = Program(
-        objective, _without_rate(solver), average, init if isinstance(init, str) else None, batched
-    )
+        height, width = inputs.content.shape[-3:-1]
+        network = network.for_steps((height, width))
+    program = Program(objective, _without_rate(solver), average, init if isinstance(init, str) else None, batched)
     if sizes is None:
         sizes = scale_sizes(*np.shape(content)[-3:-1], min_size=min_size, smallest=network.module.smallest)
     chunk = min(report_every or chunk_length(network, steps), steps)

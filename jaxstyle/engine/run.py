@@ -184,13 +184,12 @@ def _run_traced(plan: Plan) -> Result:
     image: Any = None
     infos = []
     for scale in plan.scales:
-        targets, image = prepare(
-            plan.network, plan.inputs, image, program=plan.program, scale=scale, batch=plan.batch
-        )
+        targets, image = prepare(plan.network, plan.inputs, image, program=plan.program, scale=scale, batch=plan.batch)
         problem = Problem(plan.network, targets, plan.inputs.weights.of_terms)
+        first = first_state(problem, image, plan.inputs.rate, plan.program)
         state, info = jax.lax.scan(
-            lambda state, _, problem=problem: one_step(problem, state, plan.program),
-            first_state(problem, image, plan.inputs.rate, plan.program),
+            lambda state, _: one_step(problem, state, plan.program),  # noqa: B023 - used at once
+            first,
             length=plan.steps,
         )
         infos.append(info)

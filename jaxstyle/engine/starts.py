@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Float, Array
+from jaxtyping import Array, Float
 
 from jaxstyle.ops.filtering import filter_axis, gaussian
 from jaxstyle.ops.resize import cover, resize
@@ -28,7 +28,7 @@ def blur(image: Image, sigma: float) -> Image:
 
 
 def starting_image(
-    key: Key, init: Start | Picture, content: Image, styles: Sequence[Picture], shape: tuple[int, int]
+    key: Key, init: Start | Picture, content: Picture, styles: Sequence[Picture], shape: tuple[int, int]
 ) -> Float[Array, "{shape[0]} {shape[1]} 3"]:
     """The first iterate, (height, width, 3) for `shape` = (height, width).
 

@@ -223,7 +223,8 @@ def _spread(plan: Plan) -> Plan:
     whole = NamedSharding(split.mesh, PartitionSpec())
     batched = plan.program.batched or frozenset()
     table = {
-        name: jax.device_put(value, split if name in batched else whole) for name, value in table_of(plan.inputs).items()
+        name: jax.device_put(value, split if name in batched else whole)
+        for name, value in table_of(plan.inputs).items()
     }
     return dataclasses.replace(plan, inputs=from_table(table), program=plan.program._replace(sharding=split))
 

@@ -32,9 +32,9 @@ from jaxstyle.losses.gaussian import (
 )
 from jaxstyle.losses.gram import gatys_style, gram_matrix, mean_squared_style, style_loss
 from jaxstyle.losses.nearest import nearest_loss
+from jaxstyle.losses.reductions import over, relative_error
 from jaxstyle.losses.sampling import Points, cells, points
 from jaxstyle.losses.sliced import directions, quantiles, sliced_loss
-from jaxstyle.losses.reductions import over, relative_error
 from jaxstyle.losses.variation import (
     absolute_variation_255,
     excess,

@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from jaxstyle.losses.sampling import Points, cells
 from jaxstyle.losses.reductions import over
+from jaxstyle.losses.sampling import Points, cells
 from jaxstyle.types import Features, Mask, Scalar
 
 ROWS = 512  # of the matrix of all pairs that are there at once

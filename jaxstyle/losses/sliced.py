@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxstyle.losses.sampling import points
 from jaxstyle.losses.reductions import relative_error
+from jaxstyle.losses.sampling import points
 from jaxstyle.types import Features, Mask, Scalar
 
 LEVELS = 256  # parts of a distribution, of equal weight, each kept by its mean

@@ -14,9 +14,7 @@ Pooling: TypeAlias = Literal["max", "average"]
 
 def pool(x: Features, pooling: Pooling, *, platform: Platform | None = None) -> Float[Array, "h//2 w//2 c"]:
     """2x2 pooling with stride 2; an odd last row or column is dropped, as VGG does."""
-    return tpu.by_platform(
-        platform, lambda x: tpu.pool(x, pooling), lambda x: _pool_of_slices(x, pooling), x
-    )
+    return tpu.by_platform(platform, lambda x: tpu.pool(x, pooling), lambda x: _pool_of_slices(x, pooling), x)
 
 
 def _pool_of_slices(x: Features, pooling: Pooling) -> FeatureMap:

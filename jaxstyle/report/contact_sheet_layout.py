@@ -8,14 +8,14 @@ import itertools
 import math
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import NamedTuple
 
 from PIL import ImageDraw, ImageFont
 
-from jaxstyle.report.summary import Axis, Place
+from jaxstyle.report.summary import Axis, Place, places
 from jaxstyle.report.thumbnails import Size, scaled
 
 SHEET_SIDE = 8000  # pixels of the sheet, at most

@@ -1,6 +1,6 @@
 """Solvers side by side: what each has reached with so many evaluations of the loss.
 
-Pure: arrays in, curves out. Time is read from a function that the caller hands over, so that nothing here knows a
+Arrays in, curves out. Time is read from a function that the caller hands over, so that nothing here knows a
 clock. Images are (h, w, 3), float32, in [0, 1]; losses are those of the objective, at a single size.
 """
 
@@ -22,7 +22,12 @@ from jaxstyle.networks import Network
 from jaxstyle.objective import LossTerms, Objective, Targets, Weights, loss_terms, make_targets
 from jaxstyle.ops.compile import compiled
 from jaxstyle.solvers import Adam, Lbfgs, OptaxLbfgs
+from jaxstyle.studies.figures import COLOURS, SMALL, new_figure, show_picture
 from jaxstyle.types import Image, Picture
+
+DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)))
+MARKERS = "osD^vPX"
+LOOKS = 5  # markers along a curve
 
 
 class Trace(NamedTuple):
@@ -205,3 +210,84 @@ def _targets(
 @compiled("objective")
 def _loss(image: Image, network: Network, targets: Targets, weights: Weights, *, objective: Objective) -> LossTerms:
     return loss_terms(image, network, targets, weights, objective=objective)
+
+
+class Curve(NamedTuple):
+    """A curve of the figure: which solver, from which start, and what it reached."""
+
+    name: str
+    start: str
+    solver: Adam | Lbfgs | OptaxLbfgs
+    lanes: int  # that shared its clock
+    trace: Trace
+
+
+def draw_comparison(
+    content: Picture, style: Picture, stems: Sequence[str], curves: Sequence[Curve], *, starts: Sequence[str]
+) -> Any:
+    """The figure: curves above, a row for each start; below, what is painted, and each solver's picture at equal cost.
+
+    Args:
+      content, style: (h, w, 3).
+      stems: names of content and style.
+      curves: of each solver from each start.
+      starts: two names of starts.
+    """
+    names = list(dict.fromkeys(one.name for one in curves))
+    height, width = content.shape[:2]
+    columns = len(names) + 1
+    wide = max(9.0, 1.5 * columns)
+    tall = wide / columns * height / width + 0.45
+    title = f"{stems[0]}, in the manner of {stems[1]}: solvers at equal cost ({width} x {height} pixels)"
+    figure = new_figure(wide, 5.6 + 0.25 * -(-len(names) // 3) + len(starts) * tall, title=title)
+    above, below = figure.subfigures(2, 1, height_ratios=[5.6 + 0.25 * -(-len(names) // 3), len(starts) * tall])
+    lines = _plot(above.subplots(len(starts), 2, sharey="row"), names, curves, starts)
+    above.legend(handles=lines, loc="outside lower center", ncols=3, fontsize=SMALL + 1, frameon=False, handlelength=4)
+    axes = below.subplots(len(starts), columns)
+    sources = ((content, f"content\n{stems[0]}"), (style, f"style\n{stems[1]}"))
+    for start, row, (source, label) in zip(starts, axes, sources, strict=True):
+        show_picture(row[0], source, label)
+        for name, place in zip(names, row[1:], strict=True):
+            (one,) = [one for one in curves if (one.name, one.start) == (name, start)]
+            reached = f"{one.trace.evaluations[-1]} eval., loss {one.trace.losses.total[-1]:.3g}"
+            heading = name.replace(", ", "\n") + "\n" if start == starts[0] else ""
+            show_picture(place, one.trace.image, f"{heading}from {start}\n{reached}")
+    return figure
+
+
+def _plot(axes: Any, names: Sequence[str], curves: Sequence[Curve], starts: Sequence[str]) -> list[Any]:
+    """Loss against evaluations, left, and seconds, right; the lines of one of them, for the legend."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    shared = max(one.lanes for one in curves)
+    lines = []
+    for start, row in zip(starts, axes, strict=True):
+        for place, what in zip(row, ("evaluations", "seconds"), strict=True):
+            for one in (one for one in curves if one.start == start):
+                k, trace = names.index(one.name), one.trace
+                (line,) = place.plot(
+                    getattr(trace, what),
+                    trace.losses.total,
+                    label=one.name,
+                    color=(*COLOURS[:6], COLOURS[7])[k % 7],
+                    linestyle=DASHES[k % len(DASHES)],
+                    linewidth=1.3,
+                    marker=MARKERS[k % len(MARKERS)],
+                    markersize=4,
+                    # Not all at the same places, so that none hides another.
+                    markevery=(0.02 * (k + 1), 1 / LOOKS),
+                )
+                if what == "evaluations" and start == starts[0]:
+                    lines.append(line)
+            place.set_yscale("log")
+            place.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            place.yaxis.set_major_formatter("{x:g}")
+            place.yaxis.set_minor_formatter(NullFormatter())
+            place.grid(alpha=0.3, which="both", linewidth=0.5)
+            place.set_xlim(left=0)
+            place.tick_params(labelsize=SMALL + 1, which="both")
+        row[0].set_ylabel(f"loss, from {start}", fontsize=SMALL + 2)
+    axes[-1][0].set_xlabel("evaluations of loss and gradient, line searches included", fontsize=SMALL + 2)
+    lanes = f" (Adam: of {shared} lanes run together, divided by {shared})" if shared > 1 else ""
+    axes[-1][1].set_xlabel(f"seconds, without compilation{lanes}", fontsize=SMALL + 2)
+    return lines

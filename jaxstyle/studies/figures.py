@@ -1,10 +1,8 @@
 """Figures for print: a PNG of 200 dpi, a vector PDF and their data as JSON, side by side.
 
-matplotlib is an extra, `pip install 'jaxstyle[figures]'`, and is imported when a figure is made, without pyplot: no
-state is global, and no window opens.
+matplotlib is imported when a figure is made, without pyplot: no state is global, and no window opens.
 """
 
-import importlib.util
 import io
 import json
 import math
@@ -14,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxstyle.pictures.write import check_writable
 
 from jaxstyle.errors import InputError
 from jaxstyle.files import StrPath, plain_values, write_files
-from jaxstyle.pictures.images import check_writable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,8 +44,6 @@ def check_figure(path: StrPath) -> Path:
     beside = target.with_suffix(".pdf")
     if beside.is_dir():
         raise InputError(f"{path} cannot be written: the place of its PDF, {beside}, is a directory")
-    if importlib.util.find_spec("matplotlib") is None:
-        raise InputError("figures need matplotlib, which is not installed: pip install 'jaxstyle[figures]'")
     return target
 
 

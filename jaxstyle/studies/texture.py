@@ -1,9 +1,11 @@
 """What the layers keep of a style: a texture that has the same statistics there."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
 from jaxstyle import defaults
@@ -17,6 +19,7 @@ from jaxstyle.networks import Network
 from jaxstyle.objective import RELATIVE, Objective, Weights, describe_styles
 from jaxstyle.ops.compile import compiled
 from jaxstyle.solvers import Lbfgs, Solver
+from jaxstyle.studies.figures import SMALL, line_style, picture_grid, show_picture
 from jaxstyle.studies.prior import Prior
 from jaxstyle.types import Image, Key, Picture, Scalar
 
@@ -134,3 +137,51 @@ def _noise_like(key: Key, source: Image, size: tuple[int, int]) -> Array:
 
 def _whole_cells(side: int, cell: int) -> int:
     return max(cell, round(side / cell) * cell)
+
+
+def draw_textures(
+    source: Picture,
+    name: str,
+    layers: Sequence[str],
+    entries: Sequence[Mapping[str, Any]],
+    images: Sequence[np.ndarray],
+    *,
+    style_loss: str,
+    tile: bool,
+) -> Any:
+    """The figure: the source, the textures, the best one repeated if it tiles, and each layer's error under each set.
+
+    Args:
+      source: (h, w, 3).
+      name: of the source.
+      layers: all of them.
+      entries: of each texture "name", "layers", "coarse_to_fine", "style_error" and "gram_errors" by layer.
+      images: the textures, in the same order.
+      style_loss: by its name.
+      tile: whether they tile the plane.
+    """
+    height, width = source.shape[:2]
+    tall, wide = images[0].shape[:2]
+    seamless = ", seamless" if tile else ""
+    what = "Gram matrices" if style_loss == "gram" else f"statistics ({style_loss})"
+    title = f"{name}: textures from the {what} of more and more layers, {wide} x {tall}{seamless}"
+    count = len(entries) + 2 + tile
+    figure, (first, *rest) = picture_grid(count, tall / wide, title=title, lines=2)
+    last = rest.pop()
+    show_picture(first, source, f"source, {width} x {height}")
+    for axes, entry, image in zip(rest, entries, images, strict=False):
+        show_picture(axes, image, f"{entry['name']}\nstyle error {100 * entry['style_error']:.2g} %")
+    if tile:
+        show_picture(rest[-1], np.tile(images[-1], (2, 2, 1)), "the last one, 2 x 2 times")
+    for k, entry in enumerate(entries):
+        label = "from coarse to fine" if entry["coarse_to_fine"] else f"to {entry['layers'][-1]}"
+        values = list(entry["gram_errors"].values())
+        last.plot(range(len(values)), values, marker="os^Dv<>"[k % 7], markersize=3, label=label, **line_style(k))
+    last.set_yscale("log")
+    last.yaxis.tick_right()  # so that the pictures above stay in their column
+    last.set_xticks(range(len(layers)), layers, fontsize=SMALL - 1, rotation=30, ha="right", rotation_mode="anchor")
+    last.tick_params(axis="y", labelsize=SMALL - 1)
+    last.set_title("Gram error of each layer, |G - A|² / |A|²", fontsize=SMALL)
+    last.grid(alpha=0.3, linewidth=0.5)
+    last.legend(fontsize=SMALL - 2, frameon=False, labelspacing=0.2)
+    return figure

@@ -1,13 +1,6 @@
-"""The commands of the command line, one file each: `run(options)`, which may return an exit code.
+"""The commands of the command line, one file each: the first line of its docstring is its help, the rest the description
+in its own help, `Options` what it can be told, and `run(options)` what it does, which may return an exit code. One that
+is several has them in `ACTIONS`, by name: their options, and what they do.
 
-A transfer goes through `inputs` (what it reads, checked without JAX), `settings` (what it does) and `job` (the run, its
-files, their record); `session` has what all commands share.
+Each is light to import: what needs JAX is imported within `run`, once wrong input has been refused.
 """
-
-import argparse
-import importlib
-
-
-def run(options: argparse.Namespace) -> int | None:
-    """Runs the command that was asked for; only its own imports are paid for."""
-    return importlib.import_module(f"jaxstyle.commands.{options.command}").run(options)

@@ -1,39 +1,75 @@
-"""`jaxstyle batch`: many pictures in one manner, each into a file of its own. Runs as a sweep along the contents."""
+"""Paint many pictures in the manner of STYLE.
 
-import argparse
-import copy
+Paints each CONTENT into DIR as NAME.png, with a page and a sheet of all. Pictures of one shape share a program; the
+short side is rounded to 16 pixels, so that there are few shapes. The same command again goes on where it was stopped.
+Files that cannot be read are named at the end; the exit code is then 1.
+"""
+
+import dataclasses
 import functools
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any
 
 from jaxstyle import defaults
-from jaxstyle.commands.folder import results_folder
-from jaxstyle.commands.grid import Setting
-from jaxstyle.commands.inputs import Inputs, check_options, read_picture, read_pictures
-from jaxstyle.commands.sweep import Cells, tasks_of
+from jaxstyle.cli.folder import results_folder
+from jaxstyle.cli.grid import Cells
+from jaxstyle.cli.options import TransferOptions
+from jaxstyle.cli.parser import Axis, Named, Positional, Several
+from jaxstyle.cli.settings import Settings
+from jaxstyle.cli.sources import Sources, check_options, read_picture, read_pictures
+from jaxstyle.cli.values import LANES, Text
 from jaxstyle.errors import InputError
-from jaxstyle.pictures.images import Picture, check_writable, load_picture, read_record
+from jaxstyle.pictures.read import Picture, load_picture
+from jaxstyle.pictures.write import check_writable, read_record
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".ppm", ".avif", ".jp2")
 MULTIPLE = 16  # pixels, of the short side: photos of a few proportions have few shapes
 
 
-def run(options: argparse.Namespace) -> int:
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What a batch can be told.
+
+    Attributes:
+      contents: pictures, or folders of pictures
+      styles: what to paint like
+      out: folder for the results
+      lanes: side by side (default: as many as fit)
+      quiet: print only the result's name
+    """
+
+    contents: Annotated[tuple[str, ...], Positional(Text("CONTENT"), "+")]
+    styles: Annotated[tuple[str, ...], Several(Text("STYLE")), Named("--style")]
+    out: Annotated[str, Text("DIR"), Named("-o", "--out")]
+    lanes: Annotated[int | None, LANES] = None
+    quiet: bool = False
+    settings: Settings = dataclasses.field(default_factory=Settings)
+    given: frozenset[str] = frozenset()
+
+    @property
+    def cell(self) -> TransferOptions:
+        """The options of each transfer, but for its content."""
+        cell = TransferOptions(styles=self.styles, settings=self.settings, given=self.given)
+        return cell if "size" in self.given else cell.having(size=defaults.SIZE)
+
+
+def run(options: Options) -> int:
     """Checks what can be checked, paints what is not done yet, and names the files that could not be painted."""
-    check_options(options)
+    check_options(options.cell)
     out, files = Path(options.out), contents_of(options.contents)
     names = file_names(files)
     read = functools.cache(read_picture)
     refused: list[str] = []
-    painted: list[tuple[argparse.Namespace, Inputs]] = []
+    painted: list[tuple[TransferOptions, Sources]] = []
     with results_folder(out):
         for path in options.styles:
-            read(path, options.size)  # what is wrong with a style is wrong with them all
+            read(path, options.cell.settings.size)  # what is wrong with a style is wrong with them all
         for file, name in zip(files, names, strict=True):
-            cell = copy.copy(options)
-            cell.content = file
+            cell = dataclasses.replace(options.cell, content=file)
             _check_place(out / name, [*files, *options.styles])
             try:
                 painted.append((cell, read_pictures(cell, out / name, read=functools.partial(_read, file, read))))
@@ -42,15 +78,17 @@ def run(options: argparse.Namespace) -> int:
         if not painted:
             none = "" if len(files) == 1 else f"none of {len(files)} pictures can be read; "
             raise InputError(f"{none}{refused[0]}")
-        axes = [Setting("content", tuple(cell.content for cell, _ in painted))]
-        cells: Cells = [((i,), cell, inputs) for i, (cell, inputs) in enumerate(painted)]
-        tasks, networks = tasks_of(options, cells)
-        from jaxstyle.commands.cells import Job
+        axes = [Axis("content", tuple(cell.content for cell, _ in painted))]
+        cells: Cells = [((i,), cell, sources) for i, (cell, sources) in enumerate(painted)]
+        # Only now, since JAX takes a second to load, and wrong input need not wait for it.
+        from jaxstyle.cli.cells import SweepJob, tasks_of
 
-        job = Job(options, axes, tasks, networks)
+        how: Any = {"lanes": options.lanes, "distributed": False, "quiet": options.quiet}
+        tasks, networks = tasks_of(cells, **how)
+        job = SweepJob(out, axes, tasks, networks, **how)
     code = job.run()
     diverged = [job.tasks[index[0]] for index, record in job.records.items() if record["status"] == "diverged"]
-    refused += [f"{task.inputs.content.path} diverged" for task in diverged]
+    refused += [f"{task.sources.content.path} diverged" for task in diverged]
     if refused and code == 0:
         print(f"jaxstyle: {len(refused)} of {len(files)} pictures failed: {'; '.join(refused)}", file=sys.stderr)
     return code or int(bool(refused))

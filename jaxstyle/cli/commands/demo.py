@@ -1,32 +1,56 @@
-"""`jaxstyle demo`: the pictures that come with jaxstyle, in two styles, with no download."""
+"""Paint the pictures that come with jaxstyle, in two styles, with no download."""
 
-import argparse
 import sys
 import time
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Annotated
 
-from jaxstyle.commands.folder import results_folder
-from jaxstyle.commands.transfer import paint
-from jaxstyle.pictures.images import check_writable
+from jaxstyle import defaults
+from jaxstyle.cli.commands.transfer import paint
+from jaxstyle.cli.folder import results_folder
+from jaxstyle.cli.options import TransferOptions
+from jaxstyle.cli.parser import Named
+from jaxstyle.cli.values import SIDES, Text, Whole
+from jaxstyle.pictures.write import check_writable
 
 RESULTS = {"style_strokes": "harbour_strokes.png", "style_pattern": "harbour_pattern.png"}
 
 
-def run(options: argparse.Namespace) -> int:
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What the demo can be told.
+
+    Attributes:
+      out: folder
+      size: long side
+      quiet: print only the results' names
+    """
+
+    out: Annotated[str, Text("DIR"), Named("-o", "--out")] = "jaxstyle-demo"
+    size: Annotated[int, Whole(32, SIDES[1])] = defaults.DEMO_SIZE  # the pictures are wider than high
+    quiet: bool = False
+
+
+def run(options: Options) -> int:
     """Paints the harbour twice."""
     began, out = time.time(), Path(options.out)
     with results_folder(out):
         for name in RESULTS.values():
             check_writable(out / name)
     if not options.quiet:
-        what = f"painting a harbour in two styles, {options.size} pixels wide, with the compact network"
+        what = f"painting a harbour in two styles, {options.size} pixels wide, with the {defaults.NETWORK} network"
         print(what, file=sys.stderr)
     pictures = files("jaxstyle") / "demo"
     for style, name in RESULTS.items():
-        arguments = [str(pictures / f"{picture}.jpg") for picture in ("content", style)]
-        arguments += ["-o", str(out / name), "--size", str(options.size)]
-        code = paint(options.parse(["transfer", *arguments, *["--quiet"] * options.quiet]))
+        transfer = TransferOptions(
+            content=str(pictures / "content.jpg"),
+            styles=(str(pictures / f"{style}.jpg"),),
+            out=str(out / name),
+            quiet=options.quiet,
+        )
+        code = paint(transfer.having(size=options.size))
         if code:
             return code
     if not options.quiet:

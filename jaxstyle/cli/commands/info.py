@@ -1,17 +1,23 @@
-"""`jaxstyle info`: versions, devices, networks at hand."""
+"""Show versions, devices, and the networks at hand."""
 
-import argparse
 import platform
+from dataclasses import dataclass
 from importlib.metadata import version
 
-import jax
-
 from jaxstyle import __version__
-from jaxstyle.weights import cache_folder, describe
 
 
-def run(options: argparse.Namespace) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """There are none."""
+
+
+def run(options: Options) -> None:
     """Prints what a bug report needs."""
+    import jax
+
+    from jaxstyle.weights import cache_folder, describe
+
     del options
     print(f"jaxstyle {__version__}, Python {platform.python_version()}, {platform.platform()}")
     names = ("jax", "jaxlib", "flax", "optax", "jaxopt", "numpy", "pillow", "h5py")

@@ -1,6 +1,9 @@
-"""`jaxstyle presets`: a line for each preset, its settings, and what of a program is not the same here."""
+"""List settings that belong together: of published programs, and of our own.
 
-import argparse
+A line for each preset, its settings, and what of a program is not the same here.
+"""
+
+from dataclasses import dataclass
 
 from rich.console import Console
 from rich.table import Table
@@ -8,7 +11,12 @@ from rich.table import Table
 from jaxstyle.presets import PRESETS, Preset
 
 
-def run(options: argparse.Namespace) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """There are none."""
+
+
+def run(options: Options) -> None:
     """Prints the table, and the notes."""
     del options
     columns = ("preset", "style loss", "content", "style", "tv", "optimizer", "steps", "start", "sizes", "what it is")

@@ -1,39 +1,76 @@
-"""`jaxstyle reconstruct`: what each layer keeps of a picture, inverted from noise."""
+"""Show what each layer keeps of a picture, in one figure.
 
-import argparse
+Finds, from noise, the picture that has a layer's features, for each layer by itself. FIG.png, FIG.pdf and FIG.json: the
+reconstructions, their feature errors, and how near they are to the picture.
+"""
+
+import dataclasses
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from jaxstyle.commands.study import check_keeps_inputs, figure_name, open_study, parts_bar, read_study
-from jaxstyle.figures import SMALL, SUFFIXES, line_style, picture_grid, save_figure, show_picture
+from jaxstyle import defaults
+from jaxstyle.cli.parser import Named, Positional, Several
+from jaxstyle.cli.settings import NetworkSettings
+from jaxstyle.cli.study import check_keeps_sources, figure_name, open_study, read_study
+from jaxstyle.cli.values import LAYERS, NUMBER, SEED, SIDE, SOLVER, STEPS, Text
+from jaxstyle.studies.figures import SUFFIXES, save_figure
 
-SETTINGS = ("layers", "steps", "tv_weight", "optimizer", "seed")
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What `reconstruct` can be told.
+
+    Attributes:
+      picture: the picture to look into
+      out: (default: IMAGE_reconstructions.png, here)
+      layers: (default: the first one and {STYLE})
+      steps: of each reconstruction
+      size: long side in pixels at which it is read (default: its own, at most {STUDY_SIZE})
+      tv_weight: smoothness
+      optimizer: what moves the pixels
+      seed: of the noise
+      quiet: print only the results' names
+    """
+
+    picture: Annotated[str, Positional(Text("IMAGE"))]
+    out: Annotated[str | None, Text("FIG.png"), Named("-o", "--out")] = None
+    layers: Annotated[tuple[str, ...] | None, Several(LAYERS)] = None
+    steps: Annotated[int, STEPS] = defaults.INVERSION_STEPS
+    size: Annotated[int | None, SIDE] = None
+    tv_weight: Annotated[float, NUMBER] = defaults.INVERSION_VARIATION
+    optimizer: Annotated[str, SOLVER] = "lbfgs"
+    seed: Annotated[int, SEED] = defaults.SEED
+    quiet: bool = False
+    network: NetworkSettings = dataclasses.field(default_factory=NetworkSettings)
+    given: frozenset[str] = frozenset()
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Checks everything that can be checked, inverts each layer, draws."""
     out = figure_name(options, "reconstructions")
-    check_keeps_inputs(options, [out.with_suffix(suffix) for suffix in SUFFIXES])
+    check_keeps_sources(options, [out.with_suffix(suffix) for suffix in SUFFIXES])
     picture = read_study(options.picture, options.size)
     # Only now, since JAX takes a second to load, and wrong input need not wait for it.
     began = time.time()
-    if options.layers is None:
-        options.layers = first_and_style_layers(options.network)
-    network, record = open_study(options, options.layers, SETTINGS)
+    layers = list(options.layers or first_and_style_layers(options.network.network))
+    settings = {name: getattr(options, name) for name in ("steps", "tv_weight", "optimizer", "seed")}
+    network, record = open_study(options, layers, {"layers": layers, **settings})
     import jax
     import numpy as np
 
-    from jaxstyle.commands.records import file_record
-    from jaxstyle.inversion import reconstruct
-    from jaxstyle.metrics import psnr, ssim
+    from jaxstyle.cli.records import file_record
+    from jaxstyle.cli.terminal import PartsBar
+    from jaxstyle.pictures.metrics import psnr, ssim
     from jaxstyle.solvers import SOLVERS
+    from jaxstyle.studies.reconstruct import draw_reconstructions, reconstruct, told
 
     key, solver = jax.random.key(options.seed), SOLVERS[options.optimizer]()
     entries: list[dict[str, Any]] = []
     images = []
-    with parts_bar(options.quiet, len(options.layers), options.steps) as bar:
-        for layer in options.layers:
+    with PartsBar(options.quiet, len(layers), options.steps) as bar:
+        for layer in layers:
             start = time.time()
             result = reconstruct(
                 picture.pixels,
@@ -59,11 +96,11 @@ def run(options: argparse.Namespace) -> int:
                     "feature_errors": curve,
                 }
             )
-            bar.say(f"{layer}: {_numbers(entries[-1])}")
+            bar.say(f"{layer}: {told(entries[-1])}")
     height, width = picture.pixels.shape[:2]
     data = {"image": file_record(picture), "width": width, "height": height, **record, "layers": entries}
     data["seconds"] = round(time.time() - began, 1)
-    save_figure(out, _draw(picture, entries, images), data)
+    save_figure(out, draw_reconstructions(picture.pixels, Path(picture.path).name, entries, images), data)
     count = "one layer" if len(entries) == 1 else f"{len(entries)} layers"
     print(f"{out}{'' if options.quiet else f': {count}, {time.time() - began:.0f} s'}")
     return 0
@@ -75,30 +112,3 @@ def first_and_style_layers(network: str) -> list[str]:
 
     module = ARCHITECTURES[network]
     return list(dict.fromkeys((module.layer_names[0], *module.style_layers)))
-
-
-def _numbers(entry: dict[str, Any]) -> str:
-    error = f"{100 * entry['feature_error']:.2g} %"
-    return f"PSNR {entry['psnr']:.1f} dB, SSIM {entry['ssim']:.3f}, feature error {error}"
-
-
-def _draw(picture: Any, entries: list[dict[str, Any]], images: list[Any]) -> Any:
-    """The picture, its reconstructions, and how the feature errors fell."""
-    height, width = picture.pixels.shape[:2]
-    title = f"{Path(picture.path).name}, {width} x {height} pixels, reconstructed from one layer at a time"
-    figure, (first, *rest, last) = picture_grid(len(entries) + 2, height / width, title=title)
-    show_picture(first, picture.pixels, "original")
-    for axes, entry, image in zip(rest, entries, images, strict=True):
-        psnr, ssim, error = _numbers(entry).split(", ")
-        show_picture(axes, image, f"{entry['layer']}\n{psnr}, {ssim}\n{error}")
-    for k, entry in enumerate(entries):
-        values = entry["feature_errors"]
-        last.plot(range(len(values)), values, label=entry["layer"], **line_style(k))
-    last.set_yscale("log")
-    last.yaxis.tick_right()  # so that the pictures above stay in their column
-    last.set_title("feature error, |F - P|² / |P|²", fontsize=SMALL)
-    last.set_xlabel("steps", fontsize=SMALL)
-    last.tick_params(labelsize=SMALL - 1)
-    last.grid(alpha=0.3, linewidth=0.5)
-    last.legend(fontsize=SMALL - 2, frameon=False, ncols=2, labelspacing=0.2, handlelength=1.5, columnspacing=0.8)
-    return figure

@@ -1,67 +1,47 @@
-"""`jaxstyle sweep`: every combination of some settings, small; a sheet and a page to choose from."""
+"""Paint every combination of some settings, small, to choose from.
 
-import argparse
+Runs every combination of the settings that are given several values, and writes the pictures, sheet.png, report.html
+and sweep.json to DIR. Ranges: linear:0:1:5, log:1:1000:8, random:0:1:5, log-random:1:1000:8.
+"""
+
 import functools
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
-from jaxstyle.commands.folder import results_folder
-from jaxstyle.commands.grid import Setting, axes_of, cells_of, words_of_grid
-from jaxstyle.commands.inputs import Inputs, check_options, read_picture, read_pictures, with_words
+from jaxstyle.cli.folder import results_folder
+from jaxstyle.cli.grid import SweepOptions, axes_of, cells_of, with_grid
+from jaxstyle.cli.parser import Axis
+from jaxstyle.cli.sources import read_picture, read_pictures
 from jaxstyle.errors import InputError
-from jaxstyle.pictures.images import check_writable
+from jaxstyle.pictures.write import check_writable
 
-if TYPE_CHECKING:
-    from jaxstyle.commands.cells import Task
-    from jaxstyle.networks import Network
-
-Cells: TypeAlias = Sequence[tuple[tuple[int, ...], argparse.Namespace, Inputs]]
+Options = SweepOptions
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Checks everything that can be checked, runs what is not done yet, and writes the summary."""
     if options.grid:
-        options = options.parse(with_words(options.arguments, words_of_grid(options.grid)))
+        options = with_grid(options)
     axes = axes_of(options)
     out, read = Path(options.out), functools.cache(read_picture)
-    cells = []
-    for index, cell in cells_of(options, axes):
-        check_options(cell)
-        cells.append((index, cell, read_pictures(cell, out / file_name(axes, index), read=read)))
-    tasks, networks = tasks_of(options, cells)
-    from jaxstyle.commands.cells import Job, identity
+    cells = [
+        (index, cell, read_pictures(cell, out / file_name(axes, index), read=read))
+        for index, cell in cells_of(options, axes)
+    ]
+    # Only now, since JAX takes a second to load, and wrong input need not wait for it.
+    from jaxstyle.cli.cells import SweepJob, identity, tasks_of
 
+    how: Any = {"lanes": options.lanes, "distributed": options.distributed, "quiet": options.quiet}
+    tasks, networks = tasks_of(cells, **how)
     with results_folder(out):
         _check_folder(out, identity(axes, tasks))
-        job = Job(options, axes, tasks, networks)
+        job = SweepJob(out, axes, tasks, networks, **how)
     return job.run()
 
 
-def tasks_of(options: argparse.Namespace, cells: Cells) -> tuple[list["Task"], dict[tuple[Any, ...], "Network"]]:
-    """Cells, each with its options and pictures, made ready to run; and their networks."""
-    # Only now, since JAX takes a second to load, and wrong input need not wait for it.
-    from jaxstyle.commands.cells import Task, network_key
-    from jaxstyle.commands.records import origin
-    from jaxstyle.commands.session import start_jax
-    from jaxstyle.commands.settings import open_network, resolve
-    from jaxstyle.weights import show
-
-    start_jax(distributed=options.distributed, lanes=options.lanes or len(cells))
-    settings = [resolve(cell, inputs.size, short_side=inputs.short_side) for _, cell, inputs in cells]
-    distinct = {network_key(s): s for s in settings}
-    # Made ready for steps here, since cells of several sizes share a network.
-    networks = {key: open_network(s, options.quiet).for_steps((s.size, s.size)) for key, s in distinct.items()}
-    held = {name: show(name) for name in {s.weights or s.network for s in settings}}
-    tasks = [
-        Task(index, inputs, s, origin(inputs, s, held=held[s.weights or s.network]))
-        for (index, _, inputs), s in zip(cells, settings, strict=True)
-    ]
-    return tasks, networks
-
-
-def file_name(axes: Sequence[Setting], index: Sequence[int]) -> str:
+def file_name(axes: Sequence[Axis], index: Sequence[int]) -> str:
     """A cell's file: its place along each axis."""
     places = (f"{i:0{len(str(len(axis.values) - 1))}}" for axis, i in zip(axes, index, strict=True))
     return "_".join(["cell", *places]) + ".png"

@@ -1,20 +1,69 @@
-"""`jaxstyle texture`: textures from the statistics of a picture, for more and more layers."""
+"""Make textures from a picture's statistics, of any size, seamless too.
 
-import argparse
+Textures with the Gram matrices of STYLE at its first layer, its first two, and so on, at a single size, and at all of
+them from coarse to fine. FIG.png, FIG.pdf, FIG.json, and each texture as FIG_*.png.
+"""
+
+import dataclasses
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
-from jaxstyle.commands.study import check_keeps_inputs, default_layers, figure_name, open_study, parts_bar, read_study
+from jaxstyle import defaults
+from jaxstyle.cli.parser import Named, Positional, Several
+from jaxstyle.cli.settings import NetworkSettings
+from jaxstyle.cli.study import check_keeps_sources, default_layers, figure_name, open_study, read_study
+from jaxstyle.cli.values import LAYERS, NUMBER, SEED, SIDE, SOLVER, STEPS, STYLE_LOSS, Text
 from jaxstyle.errors import InputError
-from jaxstyle.figures import SMALL, SUFFIXES, line_style, picture_grid, save_figure, show_picture
-from jaxstyle.pictures.images import MAX_SIDE, MIN_SIDE, check_writable
+from jaxstyle.pictures.read import MAX_SIDE, MIN_SIDE
+from jaxstyle.pictures.write import check_writable
+from jaxstyle.studies.figures import SUFFIXES, save_figure
 
 CELL = 16  # what the sides of a texture that tiles are multiples of
-SETTINGS = ("layers", "style_loss", "source_size", "steps", "tv_weight", "optimizer", "seed", "tile")
+SETTINGS = ("style_loss", "source_size", "steps", "tv_weight", "optimizer", "seed", "tile")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What `texture` can be told.
+
+    Attributes:
+      picture: the picture to make textures of
+      out: (default: STYLE_textures.png, here)
+      layers: (default: {STYLE})
+      steps: at each size
+      source_size: long side in pixels at which it is read (default: its own, at most {STUDY_SIZE})
+      size: long side of the textures (default: the source's)
+      width: of the textures, in pixels
+      height: of the textures, in pixels
+      style_loss: what is compared
+      tile: textures that repeat without a seam; sides in 16 pixels
+      tv_weight: smoothness
+      optimizer: what moves the pixels
+      seed: of the noise
+      quiet: print only the results' names
+    """
+
+    picture: Annotated[str, Positional(Text("STYLE"))]
+    out: Annotated[str | None, Text("FIG.png"), Named("-o", "--out")] = None
+    layers: Annotated[tuple[str, ...] | None, Several(LAYERS)] = None
+    steps: Annotated[int, STEPS] = defaults.TEXTURE_STEPS
+    source_size: Annotated[int | None, SIDE] = None
+    size: Annotated[int | None, SIDE] = None
+    width: Annotated[int | None, SIDE] = None
+    height: Annotated[int | None, SIDE] = None
+    style_loss: Annotated[str, STYLE_LOSS] = "gram"
+    tile: bool = False
+    tv_weight: Annotated[float, NUMBER] = defaults.TEXTURE_VARIATION
+    optimizer: Annotated[str, SOLVER] = "lbfgs"
+    seed: Annotated[int, SEED] = defaults.SEED
+    quiet: bool = False
+    network: NetworkSettings = dataclasses.field(default_factory=NetworkSettings)
+    given: frozenset[str] = frozenset()
 
 
 class Part(NamedTuple):
@@ -26,31 +75,33 @@ class Part(NamedTuple):
     file: Path
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Checks everything that can be checked, synthesises, saves each texture, draws."""
     out = figure_name(options, "textures")
     _check_sizes(options)
-    options.layers = options.layers or list(default_layers(options.network)[1])
-    parts = parts_of(options.layers, out)
+    layers = list(options.layers or default_layers(options.network.network)[1])
+    parts = parts_of(layers, out)
     for part in parts:
         check_writable(part.file)
     results = [path.with_suffix(suffix) for path in (out, *(part.file for part in parts)) for suffix in SUFFIXES]
-    check_keeps_inputs(options, results)
+    check_keeps_sources(options, results)
     picture = read_study(options.picture, options.source_size)
     height, width = output_size(options, picture.pixels.shape[:2])
     # Only now, since JAX takes a second to load, and wrong input need not wait for it.
     began = time.time()
-    network, record = open_study(options, options.layers, SETTINGS)
+    settings = {name: getattr(options, name) for name in SETTINGS}
+    network, record = open_study(options, layers, {"layers": layers, **settings})
     import jax
 
-    from jaxstyle.commands.records import file_record, save_result
-    from jaxstyle.inversion import gram_errors, synthesise
+    from jaxstyle.cli.records import file_record, save_result
+    from jaxstyle.cli.terminal import PartsBar
     from jaxstyle.solvers import SOLVERS
+    from jaxstyle.studies.texture import draw_textures, gram_errors, synthesise
 
     key, solver = jax.random.key(options.seed), SOLVERS[options.optimizer]()
     record = {"style": file_record(picture), "width": width, "height": height, **record}
     images, entries = [], []
-    with parts_bar(options.quiet, len(parts), options.steps) as bar:
+    with PartsBar(options.quiet, len(parts), options.steps) as bar:
         for part in parts:
             start = time.time()
             result = synthesise(
@@ -69,9 +120,7 @@ def run(options: argparse.Namespace) -> int:
                 on_progress=bar.watch(part.name),
             )
             image = np.asarray(result.image)
-            errors = gram_errors(
-                result.image, picture.pixels, network=network, layers=options.layers, tile=options.tile
-            )
+            errors = gram_errors(result.image, picture.pixels, network=network, layers=layers, tile=options.tile)
             entry = {
                 "name": part.name,
                 "file": part.file.name,
@@ -88,7 +137,9 @@ def run(options: argparse.Namespace) -> int:
             entries.append(entry)
             bar.say(f"{part.name}: style error {entry['style_error']:.2g}")
     data = {**record, "textures": entries, "seconds": round(time.time() - began, 1)}
-    save_figure(out, _draw(picture, options, entries, images), data)
+    name = Path(picture.path).name
+    how: Any = {"style_loss": options.style_loss, "tile": options.tile}
+    save_figure(out, draw_textures(picture.pixels, name, layers, entries, images, **how), data)
     print(
         f"{out}{'' if options.quiet else f': {len(parts)} textures, {width} x {height}, {time.time() - began:.0f} s'}"
     )
@@ -105,11 +156,13 @@ def parts_of(layers: Sequence[str], out: Path) -> list[Part]:
     return [*parts, Part(tuple(layers), True, "all of them, from coarse to fine", best)]
 
 
-def _check_sizes(options: argparse.Namespace) -> None:
+def _check_sizes(options: Options) -> None:
     if options.size and (options.width or options.height):
         raise InputError("--size is the long side of the textures; give it, or --width and --height")
-    if options.tile and options.padding:
-        raise InputError(f"--tile pads each side with the other one; it goes without --padding {options.padding}")
+    if options.tile and options.network.padding:
+        raise InputError(
+            f"--tile pads each side with the other one; it goes without --padding {options.network.padding}"
+        )
     for name in ("size", "width", "height"):
         side = getattr(options, name)
         if options.tile and side and side % CELL:
@@ -117,13 +170,15 @@ def _check_sizes(options: argparse.Namespace) -> None:
             raise InputError(f"--{name} is {side}; with --tile it must be a multiple of {CELL}, such as {near}")
 
 
-def output_size(options: argparse.Namespace, source: tuple[int, int]) -> tuple[int, int]:
+def output_size(options: Options, source: tuple[int, int]) -> tuple[int, int]:
     """(height, width) of the textures: what is not given follows from the source's proportions."""
     height, width = options.height, options.width
-    if height is None and width is None:
-        ratio = (options.size or max(source)) / max(source)
+    if width is not None:
+        ratio = width / source[1]
+    elif height is not None:
+        ratio = height / source[0]
     else:
-        ratio = height / source[0] if width is None else width / source[1]
+        ratio = (options.size or max(source)) / max(source)
     unit = CELL if options.tile else 1
     height, width = (
         max(unit, round(side * ratio / unit) * unit) if given is None else given
@@ -134,34 +189,3 @@ def output_size(options: argparse.Namespace, source: tuple[int, int]) -> tuple[i
             f"the textures would be {width} x {height} pixels; allowed are {MIN_SIDE} to {MAX_SIDE} a side"
         )
     return height, width
-
-
-def _draw(picture: Any, options: Any, entries: list[dict[str, Any]], images: list[np.ndarray]) -> Any:
-    """The source, the textures, the best one repeated if it tiles, and the error of every layer under every set."""
-    height, width = picture.pixels.shape[:2]
-    tall, wide = images[0].shape[:2]
-    seamless = ", seamless" if options.tile else ""
-    what = "Gram matrices" if options.style_loss == "gram" else f"statistics ({options.style_loss})"
-    title = f"{Path(picture.path).name}: textures from the {what} of more and more layers, {wide} x {tall}{seamless}"
-    count = len(entries) + 2 + options.tile
-    figure, (first, *rest) = picture_grid(count, tall / wide, title=title, lines=2)
-    last = rest.pop()
-    show_picture(first, picture.pixels, f"source, {width} x {height}")
-    for axes, entry, image in zip(rest, entries, images, strict=False):
-        show_picture(axes, image, f"{entry['name']}\nstyle error {100 * entry['style_error']:.2g} %")
-    if options.tile:
-        show_picture(rest[-1], np.tile(images[-1], (2, 2, 1)), "the last one, 2 x 2 times")
-    for k, entry in enumerate(entries):
-        label = "from coarse to fine" if entry["coarse_to_fine"] else f"to {entry['layers'][-1]}"
-        values = list(entry["gram_errors"].values())
-        last.plot(range(len(values)), values, marker="os^Dv<>"[k % 7], markersize=3, label=label, **line_style(k))
-    last.set_yscale("log")
-    last.yaxis.tick_right()  # so that the pictures above stay in their column
-    last.set_xticks(
-        range(len(options.layers)), options.layers, fontsize=SMALL - 1, rotation=30, ha="right", rotation_mode="anchor"
-    )
-    last.tick_params(axis="y", labelsize=SMALL - 1)
-    last.set_title("Gram error of each layer, |G - A|² / |A|²", fontsize=SMALL)
-    last.grid(alpha=0.3, linewidth=0.5)
-    last.legend(fontsize=SMALL - 2, frameon=False, labelspacing=0.2)
-    return figure

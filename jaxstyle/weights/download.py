@@ -1,66 +1,17 @@
-"""What can be downloaded, as the registry says it, and the downloading: hashes, mirrors, a few words on failure."""
+"""Downloads of files of weights: mirrors, hashes, a few words on failure."""
 
-import hashlib
-import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import pooch
 
+from jaxstyle.weights.registry import WeightsInfo, matches
+
 Progress: TypeAlias = Callable[[int, int], Any]  # called with (bytes so far, bytes in all)
 Notice: TypeAlias = Callable[[str], Any]  # called with one plain line
 WRONG_HASH = "what came is not the right file, by its hash"
-
-
-class DownloadError(Exception):
-    """Weights could not be brought to this machine. One plain line: why, and what to do instead."""
-
-
-@dataclass(frozen=True)
-class WeightsInfo:
-    """A file of the registry, whose head (weights/registry.toml) says what most of the fields are.
-
-    From `describe`, `path` is where the weights are, None if they are not at hand; if they are, `bytes` is
-    their size on this disk, not the download's.
-    """
-
-    network: str
-    source: str
-    name: str
-    format: str
-    preprocessing: str
-    licence: str
-    origin: str
-    urls: tuple[str, ...] = ()
-    bytes: int = 0
-    hash: str = ""
-    path: Path | None = None
-    package: str = ""
-    member: str = ""
-    member_hash: str = ""
-    codebooks: str = ""
-    instead_of: str = ""
-
-    @property
-    def places(self) -> tuple[str, ...]:
-        """Where the file is to be had, as files made from it say of their source; () if it ships or is unknown."""
-        return (f"Python package {self.package}",) if self.package else self.urls
-
-
-def digest(path: Path | zipfile.Path, algorithm: str) -> str:
-    """Hexadecimal hash of a file, which may be within an archive."""
-    opened: Any = path.open("rb")
-    with opened as file:
-        return hashlib.file_digest(file, algorithm).hexdigest()
-
-
-def matches(path: Path | zipfile.Path, expected: str) -> bool:
-    """Whether a file has a hash of the registry: md5:, sha256: or sha256-prefix: and hexadecimal digits."""
-    algorithm, _, digits = expected.partition(":")
-    return bool(digits) and digest(path, algorithm.removesuffix("-prefix")).startswith(digits)
 
 
 class _Bar:

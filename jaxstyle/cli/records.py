@@ -1,4 +1,4 @@
-"""Records of results: what they were made from, and the words on the command line that make them again."""
+"""Records of results: what they were made from."""
 
 import platform
 from collections.abc import Mapping
@@ -10,25 +10,27 @@ import jax
 import numpy as np
 
 from jaxstyle import __version__
-from jaxstyle.commands.inputs import Inputs
-from jaxstyle.commands.masks import WHOLE, MaskFile
-from jaxstyle.commands.session import CommandError, plain_line
-from jaxstyle.commands.settings import Settings
+from jaxstyle.cli.masks import MaskFile
+from jaxstyle.cli.settings import Settings
+from jaxstyle.cli.sources import Sources
+from jaxstyle.cli.terminal import CommandError, plain_line
 from jaxstyle.errors import InputError
 from jaxstyle.files import plain_values
-from jaxstyle.images import Picture, resize, save_image
+from jaxstyle.pictures.read import Picture
+from jaxstyle.pictures.resample import resize
+from jaxstyle.pictures.write import save_image
 from jaxstyle.weights import show
 
 MASKS = ("masks", "style_masks")
 
 
-def origin(inputs: Inputs, settings: Settings, *, held: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def origin(sources: Sources, settings: Settings, *, held: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """What a picture is made from, as its record says it; `held` is what is known of the weights."""
     return {
-        "content": file_record(inputs.content),
-        "styles": [file_record(style) for style in inputs.styles],
-        "init": inputs.start and file_record(inputs.start),
-        **mask_records(inputs),
+        "content": file_record(sources.content),
+        "styles": [file_record(style) for style in sources.styles],
+        "init": sources.start and file_record(sources.start),
+        **mask_records(sources),
         "settings": dict(vars(settings)),
         **made_with(settings.weights or settings.network, held=held),
     }
@@ -46,28 +48,19 @@ def made_with(weights: str, *, held: Mapping[str, Any] | None = None) -> dict[st
     }
 
 
-def mask_records(inputs: Inputs) -> dict[str, Any]:
+def mask_records(sources: Sources) -> dict[str, Any]:
     """The masks, where there are any."""
-    found = {name: getattr(inputs, name) for name in MASKS}
+    found = {name: getattr(sources, name) for name in MASKS}
     return {name: [mask and file_record(mask) for mask in masks] for name, masks in found.items() if masks}
 
 
-def mask_arrays(inputs: Inputs) -> dict[str, Any]:
-    """The masks as `transfer` and `Plan` take them."""
-    parts = inputs.style_masks
+def mask_arrays(sources: Sources) -> dict[str, Any]:
+    """The masks as `transfer` and `make_plan` take them."""
+    parts = sources.style_masks
     return {
-        "masks": inputs.masks and np.stack([mask.values for mask in inputs.masks]),
+        "masks": sources.masks and np.stack([mask.values for mask in sources.masks]),
         "style_masks": parts and [mask and mask.values for mask in parts],
     }
-
-
-def mask_words(record: Mapping[str, Any]) -> list[list[str]]:
-    """The options, each with its files, that name a record's masks."""
-    return [
-        ["--" + name.replace("_", "-"), *(WHOLE if mask is None else mask["file"] for mask in record[name])]
-        for name in MASKS
-        if record.get(name)
-    ]
 
 
 def file_record(picture: Picture | MaskFile) -> dict[str, str]:

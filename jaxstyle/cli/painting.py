@@ -14,23 +14,26 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxstyle.allocator import available_memory, release_freed_memory
-from jaxstyle.commands.coloring import finished, prepared_content, prepared_styles
-from jaxstyle.commands.inputs import Inputs
-from jaxstyle.commands.records import mask_arrays, origin, save_result
-from jaxstyle.commands.session import CommandError, StepsBar, plain_line
-from jaxstyle.commands.settings import Settings, term_weights
+from jaxstyle.cli.coloring import finished, prepared_content, prepared_styles
+from jaxstyle.cli.machine import available_memory
+from jaxstyle.cli.records import mask_arrays, origin, save_result
+from jaxstyle.cli.resolve import objective_of, solver_of, weights_of
+from jaxstyle.cli.settings import Settings
+from jaxstyle.cli.sources import Sources
+from jaxstyle.cli.startup import release_freed_memory
+from jaxstyle.cli.terminal import CommandError, StepsBar, plain_line
+from jaxstyle.engine.plan import runs_on_cpu
+from jaxstyle.engine.run import DivergedError, Progress, Result
+from jaxstyle.engine.transfer import transfer
 from jaxstyle.errors import InputError
 from jaxstyle.networks import Network
-from jaxstyle.optimise import DivergedError, Progress, Result, transfer
-from jaxstyle.programs import runs_on_cpu
 
 
 @dataclass
-class Job:
+class Painting:
     """One transfer: its run, its results on disk, and their record."""
 
-    inputs: Inputs
+    sources: Sources
     settings: Settings
     network: Network
     quiet: bool = False
@@ -39,7 +42,7 @@ class Job:
     def __post_init__(self) -> None:
         self.latest: Progress | None = None
         self.began = time.time()
-        self.origin = origin(self.inputs, self.settings)  # now, while all the files are there
+        self.origin = origin(self.sources, self.settings)  # now, while all the files are there
 
     def run(self) -> int:
         """Transfers and saves; the exit code."""
@@ -50,7 +53,7 @@ class Job:
                 raise DivergedError(0, result.image, result.losses)  # 0: of a scale that would come next
             losses = {name: float(value) for name, value in result.final._asdict().items()}
             extra = {"losses": losses, "evaluations": result.evaluations}
-            self._save(self.inputs.out, result.image, "done", **extra)
+            self._save(self.sources.out, result.image, "done", **extra)
         except KeyboardInterrupt:
             with _uninterrupted():
                 done = f" after {steps_done(self.latest)} steps" if self.latest else ""
@@ -65,20 +68,20 @@ class Job:
 
     def _transfer(self, bar: StepsBar) -> Result:
         s = self.settings
-        start: Any = s.init if self.inputs.start is None else self.inputs.start.pixels
+        start: Any = s.init if self.sources.start is None else self.sources.start.pixels
         return transfer(
-            prepared_content(s.color, self.inputs.content),
-            prepared_styles(self.inputs, s.color),
+            prepared_content(s.color, self.sources.content),
+            prepared_styles(self.sources, s.color),
             network=self.network,
-            weights=term_weights(s),
-            objective=s.objective,
-            solver=s.solver,
+            weights=weights_of(s),
+            objective=objective_of(s),
+            solver=solver_of(s),
             steps=s.steps,
             init=start,
             min_size=s.min_size,
             average=s.average,
             key=jax.random.key(s.seed),
-            **mask_arrays(self.inputs),
+            **mask_arrays(self.sources),
             margin=s.margin,
             memory=available_memory() if runs_on_cpu(self.network) else None,  # accelerators know their own
             report_every=self.save_every and chunk(self.save_every, s.steps),
@@ -93,7 +96,7 @@ class Job:
                 release_freed_memory()  # the next scale's buffers are of other sizes
             done = steps_done(state)
             if self.save_every and done % self.save_every == 0:
-                path = self.inputs.out.with_stem(f"{self.inputs.out.stem}_{done:05d}")
+                path = self.sources.out.with_stem(f"{self.sources.out.stem}_{done:05d}")
                 self._save(path, state.image, "on the way", step=done, losses=_last(state))
 
         return watch
@@ -102,7 +105,7 @@ class Job:
         final, seconds = result.final, time.time() - self.began
         terms = f"content {float(final.content):.3g}, style {float(final.style):.3g}"
         details = f": {_size(result.image)}, {terms}, {seconds:.0f} s"
-        print(f"{self.inputs.out}{'' if self.quiet else details}")
+        print(f"{self.sources.out}{'' if self.quiet else details}")
 
     def _keep(self, status: str, image: Any = None, step: int | None = None) -> str:
         """Saves the picture so far, the latest or rather `image`, if there is one; how the line on it ends."""
@@ -110,8 +113,8 @@ class Job:
             return ", before the first picture"
         image = self.latest.image if image is None else image
         step = steps_done(self.latest) if step is None else step
-        self._save(self.inputs.out, image, status, step=step, losses=_last(self.latest))
-        return f"; {self.inputs.out} is the last picture before that, {_size(image)}"
+        self._save(self.sources.out, image, status, step=step, losses=_last(self.latest))
+        return f"; {self.sources.out} is the last picture before that, {_size(image)}"
 
     def _explain(self, error: Exception) -> str:
         """One line on what went wrong, and on the picture so far, which is saved."""
@@ -121,7 +124,7 @@ class Job:
             kept = self._keep("diverged", image=error.image, step=step)
             return f"the loss is no longer a finite number at step {step}{kept}; {rate}smaller weights help"
         if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
-            size = _size(self.inputs.content.pixels)
+            size = _size(self.sources.content.pixels)
             what = f"not enough memory for {size} pixels with {self.settings.network}"
             return f"{what}{self._keep('out of memory')}; a smaller --size or --precision bfloat16 helps"
         return f"{plain_line(error)}{self._keep('failed')}"
@@ -135,7 +138,7 @@ class Job:
 
     def _save(self, path: Path, image: Any, status: str, **extra: Any) -> None:
         record = {"status": status, **self.origin, "seconds": round(time.time() - self.began, 1), **extra}
-        content = self.inputs.content
+        content = self.sources.content
         save_result(path, finished(self.settings.color, image, content), content.alpha, record)
 
 

@@ -1,0 +1,37 @@
+from .engine.run import DivergedError as DivergedError
+from .engine.run import Progress as Progress
+from .engine.run import Result as Result
+from .engine.sweep import sweep as sweep
+from .engine.transfer import transfer as transfer
+from .errors import InputError as InputError
+from .losses import content_loss as content_loss
+from .losses import gram_matrix as gram_matrix
+from .losses import style_loss as style_loss
+from .losses import total_variation as total_variation
+from .networks import Network as Network
+from .objective import LossTerms as LossTerms
+from .objective import Objective as Objective
+from .objective import Targets as Targets
+from .objective import Weights as Weights
+from .objective import loss_terms as loss_terms
+from .objective import make_targets as make_targets
+from .pictures.color import lab_to_rgb as lab_to_rgb
+from .pictures.color import lab_transfer as lab_transfer
+from .pictures.color import luminance_transfer as luminance_transfer
+from .pictures.color import match_colors as match_colors
+from .pictures.color import match_luminance as match_luminance
+from .pictures.color import rgb_to_lab as rgb_to_lab
+from .pictures.metrics import psnr as psnr
+from .pictures.metrics import ssim as ssim
+from .pictures.read import load_image as load_image
+from .pictures.write import save_image as save_image
+from .presets import PRESETS as PRESETS
+from .solvers import Adam as Adam
+from .solvers import Lbfgs as Lbfgs
+from .solvers import OptaxLbfgs as OptaxLbfgs
+from .studies.features import layer_statistics as layer_statistics
+from .studies.reconstruct import reconstruct as reconstruct
+from .studies.texture import synthesise as synthesise
+from .weights import load_network as load_network
+
+__version__: str

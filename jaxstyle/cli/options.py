@@ -1,0 +1,58 @@
+"""What a transfer is told on the command line: its pictures, its settings, and where it goes.
+
+`sweep`, `batch`, `ablate`, `compare` and `demo` make theirs from these. Nothing here is slow to import.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Annotated, Any, Self
+
+from jaxstyle.cli.parser import FIXED, Named, Positional, Several
+from jaxstyle.cli.settings import Settings
+from jaxstyle.cli.values import STEPS, Text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Regions:
+    """Regions.
+
+    Attributes:
+      masks: one for each STYLE: white where it goes, black where not, grey between; elsewhere CONTENT stays
+      style_masks: one for each STYLE: white where it is taken from; the word all takes it whole (default: all)
+    """
+
+    masks: Annotated[tuple[str, ...] | None, Several(Text("FILE")), FIXED] = None
+    style_masks: Annotated[tuple[str, ...] | None, Several(Text("FILE")), FIXED] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferOptions:
+    """Paints CONTENT in the manner of STYLE.
+
+    Attributes:
+      content: the picture to paint
+      styles: the picture, or pictures, to paint like
+      out: result (default: CONTENT_STYLE.png, here)
+      source: begin with a result of jaxstyle and its settings; options given here replace them
+      save_every: write a picture every N steps too
+      quiet: print only the result's name
+    """
+
+    content: Annotated[str | None, Positional(Text("CONTENT"), "?")] = None
+    styles: Annotated[tuple[str, ...], Positional(Text("STYLE"), "*")] = ()
+    out: Annotated[str | None, Text("OUT"), Named("-o", "--out")] = None
+    source: Annotated[str | None, Text("PNG"), Named("--from")] = None
+    save_every: Annotated[int | None, STEPS] = None
+    quiet: bool = False
+    settings: Settings = dataclasses.field(default_factory=Settings)
+    regions: Regions = dataclasses.field(default_factory=Regions)
+    given: frozenset[str] = frozenset()  # names of the options above that are not left to presets and devices
+
+    def having(self, **settings: Any) -> Self:
+        """The same with these settings, as if they had been given."""
+        chosen = dataclasses.replace(self.settings, **settings)
+        return dataclasses.replace(self, settings=chosen, given=self.given | settings.keys())
+
+    def chosen(self, name: str) -> Any:
+        """A setting, or None where it was not given."""
+        return getattr(self.settings, name) if name in self.given else None

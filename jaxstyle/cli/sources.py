@@ -1,0 +1,147 @@
+"""What a transfer reads, and all that can be checked of it without JAX."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jaxstyle import defaults
+from jaxstyle.cli.masks import WHOLE, MaskFile, check_mask_counts, read_mask
+from jaxstyle.cli.options import TransferOptions
+from jaxstyle.cli.settings import check_count
+from jaxstyle.errors import InputError, nearest, one_for_each
+from jaxstyle.pictures.read import MAX_SIDE, MIN_SIDE, Picture, load_picture
+from jaxstyle.pictures.write import check_writable
+from jaxstyle.presets import PRESETS
+
+LONGEST_STEM = 100  # bytes of each picture's name in the default name of a result; a file's name has 255
+
+Read = Callable[[str, int | None], Picture]
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The pictures of a transfer, where its result goes, and the result's long side."""
+
+    content: Picture
+    styles: Sequence[Picture]
+    start: Picture | None  # None for one of the named starts
+    out: Path
+    size: int
+    masks: Sequence[MaskFile] | None = None
+    style_masks: Sequence[MaskFile | None] | None = None
+
+    @property
+    def short_side(self) -> int:
+        """The result's."""
+        return min(self.content.pixels.shape[:2])
+
+
+def read_sources(options: TransferOptions) -> Sources:
+    """Checks the options against each other, and reads the pictures."""
+    assert options.content is not None
+    out = Path(default_name(options.content, options.styles[0]) if options.out is None else options.out)
+    check_options(options)
+    check_writable(out)
+    _check_keeps_sources(out, options)
+    return read_pictures(options, out)
+
+
+def read_pictures(options: TransferOptions, out: Path, *, read: Read | None = None) -> Sources:
+    """Reads the pictures of a transfer, once its options are checked, at the size of its result."""
+    assert options.content is not None
+    read, settings = read or read_picture, options.settings
+    content = read(options.content, options.chosen("size"))
+    size = options.chosen("size") or min(defaults.SIZE, max(content.pixels.shape[:2]))
+    if (coarsest := options.chosen("min_size")) and coarsest > size:
+        raise InputError(f"--min-size is {coarsest}; it can be at most the size of the result, {size}")
+    if size < max(content.pixels.shape[:2]):
+        content = read(options.content, size)
+    if settings.margin > (side := min(content.pixels.shape[:2])):
+        raise InputError(
+            f"--margin is {settings.margin}; it can be at most the short side of {options.content}, {side}"
+        )
+    styles = [read(path, _style_size(settings.style_scale, size)) for path in options.styles]
+    start = starting_picture(options.chosen("init") or PRESETS[settings.preset].init, size, read=read)
+    masks: list[MaskFile] | None = None
+    parts: list[MaskFile | None] | None = None
+    if options.regions.masks:
+        masks = [read_mask(path, content, read=read) for path in options.regions.masks]
+    if options.regions.style_masks:
+        pairs = zip(options.regions.style_masks, styles, strict=True)
+        parts = [None if path == WHOLE else read_mask(path, style, read=read) for path, style in pairs]
+    return Sources(content, styles, start, out, size, masks, parts)
+
+
+def _style_size(scale: float, size: int) -> int:
+    """Long side of the styles, for a result of this one."""
+    side = round(size * scale)
+    if not MIN_SIDE <= side <= MAX_SIDE:
+        allowed = f"{MIN_SIDE} to {MAX_SIDE}"
+        raise InputError(f"--style-scale {scale:g} makes styles of {side} pixels at size {size}; allowed are {allowed}")
+    return side
+
+
+def default_name(content: str, style: str) -> str:
+    """CONTENT_STYLE.png, shortened so that it can be a file's name."""
+    return f"{short_stem(content)}_{short_stem(style)}.png"
+
+
+def short_stem(path: str) -> str:
+    """A picture's name without its ending, of no more than 100 bytes."""
+    stem = Path(path).stem
+    if len(os.fsencode(stem)) > LONGEST_STEM:
+        stem = os.fsencode(stem)[:LONGEST_STEM].decode("utf-8", "ignore")
+    return stem
+
+
+def check_options(options: TransferOptions) -> None:
+    """What the command line alone can tell."""
+    settings, styles = options.settings, len(options.styles)
+    size, coarsest = options.chosen("size"), options.chosen("min_size")
+    if size and coarsest and coarsest > size:
+        raise InputError(f"--min-size is {coarsest}; it can be at most --size, {size}")
+    check_count("--mix", settings.mix, styles, "STYLE")
+    if settings.mix_layers is not None and len(settings.mix_layers) != styles:
+        needed = one_for_each(styles, "STYLE")
+        raise InputError(f"--mix-layers has {len(settings.mix_layers)} lists of numbers; it needs {needed}")
+    check_mask_counts(options)
+    optimizer = options.chosen("optimizer") or PRESETS[settings.preset].optimizer
+    if options.chosen("rate") is not None and optimizer != "adam":
+        raise InputError(f"--rate is Adam's; {optimizer} finds the length of its steps itself")
+
+
+def read_picture(path: str, size: int | None) -> Picture:
+    """A picture resized. One of a few pixels, which enlarged has nothing to show, is a mistake."""
+    picture = load_picture(path, size)
+    if min(picture.own_size) < MIN_SIDE:
+        height, width = picture.own_size
+        raise InputError(f"{path} is {width} x {height} pixels; at least {MIN_SIDE} a side are needed")
+    return picture
+
+
+def starting_picture(init: str, size: int, *, read: Read) -> Picture | None:
+    """The picture to start from, when `init` is a file and not one of the named starts."""
+    if init in defaults.STARTS:
+        return None
+    if not Path(init).exists():
+        words = ", ".join(defaults.STARTS)
+        raise InputError(f"--init {init!r} is neither a file nor one of {words}{nearest(init, defaults.STARTS)}")
+    return read(init, size)
+
+
+def _check_keeps_sources(out: Path, options: TransferOptions) -> None:
+    """The result must not replace what it is made from."""
+    for path in _files(options):
+        if out.exists() and os.path.exists(path) and os.path.samefile(out, path):
+            raise InputError(f"--out {out} would replace {path}, which is read; name another file")
+
+
+def _files(options: TransferOptions) -> Iterator[str]:
+    assert options.content is not None
+    yield from (options.content, *options.styles)
+    yield from (*(options.regions.masks or ()), *(options.regions.style_masks or ()))
+    if options.settings.init not in defaults.STARTS:
+        yield options.settings.init
+    if options.settings.weights:
+        yield options.settings.weights
