@@ -5,14 +5,15 @@ Imports nothing, so that `jaxstyle --help` answers without loading JAX.
 
 # The table of networks: the name on the command line, and where in `jaxstyle.networks` it is, as file:NAME.
 NETWORKS = {
-    "compact": "vgg:COMPACT",
+    "compact": "compact:COMPACT",
     "vgg19": "vgg:VGG19",
     "vgg16": "vgg:VGG16",
     "vgg19_bn": "vgg:VGG19_BN",
     "alexnet": "alexnet:ALEXNET",
     "densenet121": "densenet:DENSENET121",
 }
-NETWORK = "compact"
+NETWORK = "compact"  # on CPUs
+FULL_NETWORK = "vgg19"  # on accelerators, which have the time; where it cannot be had, NETWORK
 CONTENT_LAYERS = ("relu4_2",)  # of the VGGs; other networks name their own
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 

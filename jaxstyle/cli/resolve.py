@@ -1,10 +1,13 @@
 """Settings completed: what was not given comes from the preset, the network and the device. And what they mean to the
 engine."""
 
+import functools
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
+import jax
 import numpy as np
 
 from jaxstyle import defaults
@@ -18,7 +21,7 @@ from jaxstyle.networks import ARCHITECTURES, Network
 from jaxstyle.objective import FORMULAE, Objective, Weights
 from jaxstyle.presets import PRESETS, Preset
 from jaxstyle.solvers import SOLVERS, Adam, Solver
-from jaxstyle.weights import load_network
+from jaxstyle.weights import DownloadError, fetch, load_network, network_in
 
 LISTS = ("layer_weights", "mix", "mix_layers")  # settings of several numbers
 
@@ -35,6 +38,7 @@ def resolve(options: TransferOptions, size: int, *, short_side: int = defaults.M
       InputError: layers that the network has not, or numbers that do not fit them.
     """
     given = {name: getattr(options.settings, name) for name in options.given & FIELDS.keys()}
+    given = {"network": usual_network(given.get("weights"), quiet=options.quiet)} | given
     start = _usual(given, size)
     if "style_layers" in given:  # a preset's weights are for its own layers
         start = replace(start, layer_weights=None)
@@ -42,6 +46,23 @@ def resolve(options: TransferOptions, size: int, *, short_side: int = defaults.M
     settings = replace(start, **given | {"size": size})
     check_settings(settings)
     return settings
+
+
+@functools.cache
+def usual_network(weights: str | None = None, *, quiet: bool = False) -> str:
+    """The network of a command that names none: that of its file of weights; else VGG19 on accelerators, where it is
+    fetched if need be, and compact on CPUs, or where VGG19 cannot be had, which a line on stderr says."""
+    if weights is not None:
+        return network_in(weights)
+    if jax.default_backend() == "cpu":
+        return defaults.NETWORK
+    try:
+        with download_bar(quiet) as downloading:
+            fetch(defaults.FULL_NETWORK, None, downloading.progress, downloading.notice)
+    except DownloadError as error:
+        print(f"painting with {defaults.NETWORK}, since {error}", file=sys.stderr)
+        return defaults.NETWORK
+    return defaults.FULL_NETWORK
 
 
 def _usual(given: Mapping[str, Any], size: int) -> Settings:

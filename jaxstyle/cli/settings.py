@@ -37,7 +37,7 @@ class NetworkSettings:
     """Network.
 
     Attributes:
-      network: what sees the pictures
+      network: what sees the pictures (default: {NETWORK} on CPUs, {FULL_NETWORK} on GPUs and TPUs)
       weights: weights: .h5, .pth, .safetensors or .whl
       pooling: (default: the network's own)
       padding: (default: the network's own)

@@ -1,8 +1,7 @@
 """The VGG family (Simonyan and Zisserman 2014, https://arxiv.org/abs/1409.1556) as one Linen module.
 
 Five blocks of 3x3 convolutions, each convolution followed by a ReLU and each block by a 2x2 pooling. VGG16 and
-VGG19 differ in the number of convolutions of the last three blocks; `compact` is VGG19 up to conv5_1 with a quarter
-of the channels; `vgg19_bn` has a batch normalisation between each convolution and its ReLU, which its convolutions
+VGG19 differ in the number of convolutions of the last three blocks; `vgg19_bn` has a batch normalisation between each convolution and its ReLU, which its convolutions
 here include. Layers are named as in the literature: `conv1_1 relu1_1 conv1_2 ... pool1 conv2_1 ... pool5`.
 """
 
@@ -86,5 +85,3 @@ def _folded(layers: Mapping[str, Layer]) -> dict[str, Layer]:
 VGG16 = VGG(depths=(2, 2, 3, 3, 3), widths=(64, 128, 256, 512, 512))
 VGG19 = VGG(depths=(2, 2, 4, 4, 4), widths=(64, 128, 256, 512, 512))
 VGG19_BN = VGG19.clone(normalised=True)
-# With zero padding its pictures get a coloured frame some pixels wide.
-COMPACT = VGG(depths=(2, 2, 4, 4, 1), widths=(16, 32, 64, 128, 128), padding="edge")

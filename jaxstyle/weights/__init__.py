@@ -4,6 +4,7 @@ from jaxstyle.weights.codebooks import Codebook
 from jaxstyle.weights.convert import convert, save_weights
 from jaxstyle.weights.describe import describe, show
 from jaxstyle.weights.fetch import fetch
+from jaxstyle.weights.identify import network_in
 from jaxstyle.weights.load import load_network, module_options
 from jaxstyle.weights.registry import DownloadError, WeightsInfo, at_hand, cache_folder
 
@@ -18,6 +19,7 @@ __all__ = [
     "fetch",
     "load_network",
     "module_options",
+    "network_in",
     "save_weights",
     "show",
 ]

@@ -10,7 +10,7 @@ from jaxstyle.errors import InputError, nearest
 from jaxstyle.files import StrPath
 from jaxstyle.networks import ARCHITECTURES, PREPROCESSING, layer_of
 from jaxstyle.networks.layers import Layer, MisfitError
-from jaxstyle.weights import registry
+from jaxstyle.weights import formats, registry
 from jaxstyle.weights.codebooks import Codebook
 from jaxstyle.weights.formats import WeightsFile, arrays_of
 from jaxstyle.weights.registry import architecture
@@ -33,6 +33,18 @@ def preprocessing_of(file: WeightsFile, path: Path, network: str | None) -> str:
     if file.kind == "keras" and network is not None:
         return ARCHITECTURES[network].keras_preprocessing
     return known_preprocessing(file.preprocessing, path)
+
+
+def network_in(path: StrPath) -> str:
+    """The network that a file holds.
+
+    Raises:
+      InputError: the file is of no known format, or holds none of the known networks.
+    """
+    network = network_of(formats.read(path))
+    if network not in ARCHITECTURES:
+        raise InputError(f"{path} holds none of the known networks, {', '.join(ARCHITECTURES)}")
+    return network
 
 
 def network_of(file: WeightsFile) -> str | None:

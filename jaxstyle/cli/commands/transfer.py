@@ -4,7 +4,6 @@ import dataclasses
 import sys
 from typing import Any
 
-from jaxstyle import defaults
 from jaxstyle.cli.options import TransferOptions
 from jaxstyle.cli.settings import check_data
 from jaxstyle.cli.sources import read_sources
@@ -13,19 +12,19 @@ from jaxstyle.pictures.read import load_picture
 from jaxstyle.pictures.write import read_record
 
 Options = TransferOptions
+ABOUT = {  # what is said of a network that nobody named
+    "compact": "(comes with jaxstyle; --network vgg19 is the full one, an 80 MB download)",
+    "vgg19": "(--network compact is faster)",
+}
 
 
 def run(options: Options) -> int:
-    """Says what the default network is, and paints."""
+    """Paints, with the settings of an earlier result if one is named."""
     if options.source:
         options = completed(options, options.source)
     if options.content is None or not options.styles:
         missing = "CONTENT, STYLE" if options.content is None else "STYLE"
         raise InputError(f"the following arguments are required: {missing} (jaxstyle transfer --help)")
-    named = options.given & {"network", "weights"}
-    if not named and not options.quiet and not options.source:
-        what = "comes with jaxstyle (--network vgg19 is the full one, an 80 MB download)"
-        return paint(options, f"network: {defaults.NETWORK}, which {what}")
     return paint(options)
 
 
@@ -57,8 +56,8 @@ def completed(options: Options, path: str) -> Options:
     return dataclasses.replace(options, content=content, styles=tuple(styles), regions=regions)
 
 
-def paint(options: Options, note: str = "") -> int:
-    """Checks everything that can be checked, transfers, saves. `note` is shown once all is in order."""
+def paint(options: Options) -> int:
+    """Checks everything that can be checked, transfers, saves."""
     sources = read_sources(options)
     # Only now, since JAX takes a second to load, and wrong input need not wait for it.
     from jaxstyle.cli.painting import Painting
@@ -69,6 +68,6 @@ def paint(options: Options, note: str = "") -> int:
     settings = resolve(options, sources.size, short_side=sources.short_side)
     network = open_for(settings, options.quiet)
     painting = Painting(sources, settings, network, options.quiet, options.save_every)
-    if note:
-        print(note, file=sys.stderr)
+    if not options.given & {"network", "weights"} and not options.quiet:
+        print(f"network: {settings.network} {ABOUT.get(settings.network, '')}", file=sys.stderr)
     return painting.run()

@@ -1,0 +1,1 @@
+"""Studies: what layers keep, and how solvers and networks differ; the pure parts, and their figures."""
