@@ -21,11 +21,14 @@ from jaxstyle.losses.content import content_loss, half_squared_error, mean_squar
 from jaxstyle.losses.gaussian import (
     Deviations,
     Moments,
+    bures,
     crowsonkb_style,
     deviations,
     deviations_loss,
+    mixed_moments,
     moments,
     newton_schulz,
+    polar_factor,
     trace_sqrt,
     wasserstein2,
     wasserstein_loss,
@@ -53,6 +56,7 @@ __all__ = [
     "Points",
     "StyleLoss",
     "absolute_variation_255",
+    "bures",
     "cells",
     "central_moments",
     "cmd_loss",
@@ -68,6 +72,7 @@ __all__ = [
     "mean_squared_error",
     "mean_squared_style",
     "mixed",
+    "mixed_moments",
     "moments",
     "nearest_loss",
     "newton_schulz",
@@ -75,6 +80,7 @@ __all__ = [
     "no_variation",
     "periodic_variation",
     "points",
+    "polar_factor",
     "quantiles",
     "relative_error",
     "sliced_loss",
@@ -115,10 +121,12 @@ STYLE_LOSSES: dict[str, StyleLoss] = {
 def mixed(statistics: Sequence[Any], shares: Float[Array, " k"]) -> Any:
     """The statistic of a mix of styles; shares sum to one.
 
-    Gram matrices and raw moments averaged are those of all positions of the styles together. Deviations, central
-    moments and quantiles averaged are a style between them. Of points it is the union: shares are how much of the
-    picture each style should turn up in, and a style without a share is out of it.
+    Gram matrices averaged are those of all positions of the styles together, and so are moments mixed. Deviations,
+    central moments and quantiles averaged are a style between them. Of points it is the union: shares are how much of
+    the picture each style should turn up in, and a style without a share is out of it.
     """
+    if isinstance(statistics[0], Moments):
+        return mixed_moments(statistics, shares)
     if isinstance(statistics[0], Points):
         parts = [s * over(x.weights, jnp.sum(x.weights)) for s, x in zip(shares, statistics, strict=True)]
         return Points(jnp.concatenate([x.features for x in statistics]), jnp.concatenate(parts))
