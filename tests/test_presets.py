@@ -9,12 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import fixed_features, network, picture, x64
 
+from jaxstyle.engine.transfer import transfer
 from jaxstyle.objective import FORMULAE, Objective, Weights, loss_terms, make_targets
-from jaxstyle.optimise import transfer
 from jaxstyle.presets import PRESETS, Preset
 from jaxstyle.solvers import Adam, Lbfgs
+from tiny import fixed_features, network, picture, x64
 
 IMAGE, CONTENT, STYLE = picture(0), picture(1), picture(2)
 

@@ -1,0 +1,26 @@
+"""Settings: from words, to words, completed by preset and network."""
+
+from jaxstyle.commands import settings
+
+from jaxstyle import grammar
+
+
+def test_words_make_the_settings_again() -> None:
+    """The command that a cell gives is parsed into that cell's settings."""
+    parser, base = grammar.build_parser(), ["transfer", "c.png", "s.png"]
+    for words in (
+        [],
+        ["--preset", "crowsonkb"],
+        ["--preset", "crowsonkb", "--style-layers", "relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"],
+        ["--preset", "gatys", "--style-weight", "7", "--optimizer", "lbfgs", "--min-size", "64"],
+        ["--preset", "gatys"],
+        ["--preset", "gatys", "--optimizer", "adam", "--pooling", "max", "--init", "style"],
+        ["--preset", "gatys", "--style-loss", "gram"],
+        ["--preset", "crowsonkb", "--optimizer", "optax-lbfgs", "--average", "0", "--steps", "80"],
+        ["--style-loss", "sliced-wasserstein"],
+        ["--style-weight", "0.1", "--tv-weight", "1e-7", "--mix", "0.3", "--seed", "9", "--average", "0.5"],
+        ["--layer-weights", "1", "2", "3", "4", "5.25", "--precision", "bfloat16", "--rate", "0.1", "--init", "blur"],
+    ):
+        made = settings.resolve(parser.parse_args([*base, *words]), 100)
+        again = [word for option in settings.words(vars(made)) for word in option]
+        assert settings.resolve(parser.parse_args([*base, *again]), 100) == made, words
