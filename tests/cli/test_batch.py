@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from commandline import SHALLOW, Said, listing, picture, refused
-from jaxstyle import programs
 from jaxstyle.cli.commands.batch import contents_of, file_names
+from jaxstyle.engine import steps
 from jaxstyle.errors import InputError
 from jaxstyle.pictures.read import load_image, load_picture
 from jaxstyle.pictures.write import read_record
@@ -59,8 +59,8 @@ def test_one_program_for_each_shape_and_the_same_command_goes_on(
     wide = photos(folder / "photos", (100, 71), (64, 48), (64, 45), (64, 50))
     tall = str(picture(folder / "tall.png", 5, size=(48, 64)))
     traces, size = [], ("--size", "80")  # which no other test has compiled
-    original = programs.loss_terms
-    monkeypatch.setattr(programs, "loss_terms", lambda *args, **options: traces.append(1) or original(*args, **options))
+    original = steps.loss_terms
+    monkeypatch.setattr(steps, "loss_terms", lambda *args, **options: traces.append(1) or original(*args, **options))
 
     def traced(*words: str) -> int:
         before = len(traces)

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from commandline import QUICK, Said, picture, pixels, refused
+from commandline import SWEEP, Said, picture, pixels, refused
 from jaxstyle.pictures.write import read_record
 
 
 def test_a_cell_made_large(call: Callable[..., Said], folder: Path) -> None:
-    assert call("sweep", *QUICK, "--style-weight", "10", "100", "--quiet").code == 0
+    assert call("sweep", *SWEEP, "--style-weight", "10", "100", "--quiet").code == 0
     said = call("transfer", "--from", "out/cell_1.png", "--size", "96", "-o", "big.png", "--steps", "3", "--quiet")
     assert said == (0, "big.png\n", "")
     record = read_record("big.png")

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from jaxstyle.commands import grid
 
-from commandline import QUICK, Said, listing, refused
-from jaxstyle import grammar
+from commandline import SWEEP, Said, listing, refused
+from jaxstyle.cli.grid import SweepOptions, axes_of, with_grid
+from jaxstyle.cli.parser import parse
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_a_wrong_grid_is_refused_before_anything_runs(
     folder: Path,
 ) -> None:
     before = listing(folder)
-    refused(call("sweep", *QUICK, *words), 2, *said)
+    refused(call("sweep", *SWEEP, *words), 2, *said)
     assert listing(folder) == before
 
 
@@ -57,25 +57,25 @@ def test_a_grid_file_is_the_same_as_options(call: Callable[..., Said], folder: P
     Path("grid.toml").write_text(
         'style_weight = [10, 30.5]\n"tv-weight" = "log:1:100:3"\nlayer_weights = [[1, 1], [0, 2]]\ninit = "noise"\n'
     )
-    parser = grammar.build_parser()
-    line = ["sweep", *QUICK, "--grid", "grid.toml"]
-    from jaxstyle.commands.inputs import with_words
-
-    options = parser.parse_args(with_words(line, grid.words_of_grid("grid.toml")))
-    axes = [(axis.name, axis.values) for axis in grid.axes_of(options)]
+    line = ["sweep", *SWEEP, "--grid", "grid.toml"]
+    options = with_grid(parse(SweepOptions, line[1:], prog="sweep"))
+    axes = [(axis.name, axis.values) for axis in axes_of(options)]
     assert axes == [("style_weight", (10, 30.5)), ("tv_weight", (1, 10, 100)), ("layer_weights", ((1, 1), (0, 2)))]
-    assert options.init == ["noise"]
-    over = parser.parse_args(with_words([*line, "--style-weight", "7"], grid.words_of_grid("grid.toml")))
-    assert over.style_weight == [7] and over.tv_weight == [1, 10, 100]
+    assert options.settings.init == "noise" and options.given >= {"init", "style_weight", "tv_weight"}
+    words = ["--style-weight", "10", "30.5", "--tv-weight", "log:1:100:3", "--layer-weights", "1,1", "0,2"]
+    same = parse(SweepOptions, [*SWEEP, *words, "--init", "noise"], prog="sweep")
+    assert (same.settings, same.axes, same.given) == (options.settings, options.axes, options.given)
+    over = with_grid(parse(SweepOptions, [*line[1:], "--style-weight", "7"], prog="sweep"))
+    assert over.settings.style_weight == 7 and [axis.name for axis in axes_of(over)] == ["tv_weight", "layer_weights"]
     assert call(*line, "--tv-weight", "2", "--layer-weights", "1,1", "--quiet").code == 0
     assert listing(folder) >= {"out/cell_0.png", "out/cell_1.png"}
     for text, word in (
         ("style_weight = [", "no TOML"),
         ("style_weight = []", "empty list"),
         ("style_weight = [true]", "True"),
-        ("stile_weight = 3", "there is no option --stile-weight"),
-        ("style_weight = [nan]", "'nan' is not a number"),
+        ("stile_weight = 3", "did you mean 'style_weight'"),
+        ("style_weight = [nan]", "nan is not a number"),
     ):
         Path("bad.toml").write_text(text)
-        refused(call("sweep", *QUICK[:3], "new", *QUICK[4:], "--grid", "bad.toml"), 2, word)
+        refused(call("sweep", *SWEEP[:3], "new", *SWEEP[4:], "--grid", "bad.toml"), 2, word)
         assert not Path("new").exists()

@@ -4,7 +4,8 @@ import types
 
 import jax
 import pytest
-from jaxstyle.commands import session
+
+from jaxstyle.cli.machine import usual_precision
 
 
 @pytest.mark.parametrize(
@@ -23,4 +24,4 @@ def test_the_precision_is_the_devices(platform, capability, precision, monkeypat
     if capability:
         device.compute_capability = capability
     monkeypatch.setattr(jax, "local_devices", lambda: [device])
-    assert session.usual_precision() == precision
+    assert usual_precision() == precision

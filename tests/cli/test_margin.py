@@ -4,10 +4,15 @@ import json
 from pathlib import Path
 
 import numpy as np
-from jaxstyle.commands import cells, settings
+import pytest
 
 from commandline import SHALLOW, listing, picture, refused
-from jaxstyle import defaults, grammar
+from jaxstyle import defaults
+from jaxstyle.cli import cells
+from jaxstyle.cli.options import TransferOptions
+from jaxstyle.cli.parser import parse
+from jaxstyle.cli.resolve import needed, resolve
+from jaxstyle.cli.settings import words_of
 from jaxstyle.pictures.read import load_image
 from jaxstyle.pictures.write import read_record
 
@@ -17,6 +22,7 @@ PLAIN = ("--size", "48", "--min-size", "48", "--steps", "2", "--quiet")
 QUICK = (*PLAIN, *SHALLOW)
 PAIR = ("c.png", "s.png", "s.png")
 MIXED = ("--mix-layers", "1,0/0,1")
+TABLE = ["--mix-layers", "1,1,0,0,0/0,0,1,1,1"]
 
 
 def recorded(path):
@@ -48,26 +54,30 @@ def test_a_small_picture_has_as_much_margin_as_it_allows(call, folder):
 
 def test_an_axis_of_a_sweep_and_an_option_of_batch(call, folder, monkeypatch):
     plans = []
-    monkeypatch.setattr(cells.Plan, "batches", lambda plan, **_: plans.append(plan) or iter(()))
+    monkeypatch.setattr(cells, "batches", lambda plan, **_: plans.append(plan) or iter(()))
     call("sweep", "c.png", "s.png", "-o", "d", "--margin", "0", "8", "--lanes", "1", *PLAIN)
     call("batch", "c.png", "--style", "s.png", "-o", "e", "--margin", "5", "--lanes", "1", *PLAIN)
-    assert [plan.margin for plan in plans] == [0, 8, 5]
+    assert [plan.scales[-1].margin for plan in plans] == [0, 8, 5]
     commands = [cell["command"] for cell in json.loads(Path("d/sweep.json").read_text())["cells"]]
     assert "--margin" not in commands[0] and "--margin 8" in commands[1]
 
 
-def test_words_make_the_settings_again(folder):
-    parser, base = grammar.build_parser(), ["transfer", *PAIR]
-    table = ("--mix-layers", "1,1,0,0,0/0,0,1,1,1")
-    for words, margin, said in (
+@pytest.mark.parametrize(
+    ("words", "margin", "said"),
+    [
         ([], 0, False),
         (["--margin", "24"], 24, True),
-        (table, 24, False),
-        ([*table, "--margin", "0"], 0, True),
-        ([*table, "--margin", "10"], 10, True),
-    ):
-        made = settings.resolve(parser.parse_args([*base, *words]), 100)
-        assert made.margin == margin
-        again = [word for option in settings.words(vars(made)) for word in option]
-        assert ("--margin" in again) == said
-        assert settings.resolve(parser.parse_args([*base, *again]), 100) == made
+        (TABLE, 24, False),
+        ([*TABLE, "--margin", "0"], 0, True),
+        ([*TABLE, "--margin", "10"], 10, True),
+    ],
+)
+def test_words_make_the_margin_again(words, margin, said):
+    def resolved(words):
+        return resolve(parse(TransferOptions, [*PAIR, *words], prog="transfer"), 100)
+
+    made = resolved(words)
+    assert made.margin == margin
+    again = words_of(needed(vars(made)))
+    assert ("--margin" in again) == said
+    assert resolved(again) == made

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from jaxstyle.commands import cells
 from PIL import Image
 
 from commandline import SHALLOW, Said, picture, refused
+from jaxstyle.cli import cells
 from jaxstyle.pictures.read import load_image
 from jaxstyle.pictures.write import read_record
 from masks import halves, rectangle
@@ -51,20 +51,20 @@ def test_masks_from_files_are_recorded_and_made_again(call: Callable[..., Said],
 
 def test_a_sweep_shares_its_masks(call: Callable[..., Said], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And the styles in the colours of their regions: no lane has one of its own."""
-    plans, plan_of = [], cells.Plan.of
+    plans, make_plan = [], cells.make_plan
 
-    def noted(*args: Any, **options: Any) -> cells.Plan:
-        plans.append(plan_of(*args, **options))
-        return plans[-1]
+    def noted(*args: Any, **options: Any) -> Any:
+        plans.append(make_plan(*args, **options)[0])
+        return make_plan(*args, **options)
 
-    monkeypatch.setattr(cells.Plan, "of", noted)
+    monkeypatch.setattr(cells, "make_plan", noted)
     mask = grey("m.png", rectangle(48, 64, slice(8, 40), slice(8, 56)))
     layers = ("--content-layers", "relu2_1", "--style-layers", "relu1_1,relu2_1")
     base = ("c.png", "s.png", "-o", "grid", "--size", "64", "--steps", "2", *layers, "--quiet", "--masks", mask)
     base += ("--color", "match")
     assert call("sweep", *base, "--style-weight", "10", "100").code == 0
     assert "--masks m.png" in (folder / "grid/sweep.json").read_text()
-    assert plans[0].axes.styles is None and plans[0].axes.masks is None
+    assert plans[0].program.batched == {"weights.style", "key"}
     alone = ("--masks", mask, "--style-weight", "100", "--color", "match")
     assert call("transfer", "c.png", "s.png", *QUICK, *alone).code == 0
     cell, alone = (np.rint(255 * load_image(path)) for path in ("grid/cell_1.png", "out.png"))

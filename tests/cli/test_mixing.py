@@ -12,8 +12,9 @@ from PIL import Image
 import jaxstyle
 from commandline import SHALLOW, listing, refused
 from commandline import picture as on_disk
-from jaxstyle import Weights, sweeps
-from jaxstyle.cli import values
+from jaxstyle import Weights
+from jaxstyle.cli.values import SHARE
+from jaxstyle.engine import sweep as sweeping
 from jaxstyle.pictures.read import load_image
 from jaxstyle.pictures.write import read_record
 
@@ -121,11 +122,11 @@ def test_what_cannot_be_mixed_or_sized_is_refused(name, call, third):
     ],
 )
 def test_ranges_of_mixes(text, found):
-    assert values.mixes(text) == found
+    assert SHARE.listed().spread(text) == found
 
 
 def test_a_range_of_mixes_is_a_strip_from_one_style_to_the_other(call, third):
-    with mock.patch.object(sweeps, "paint", wraps=sweeps.paint) as painted:
+    with mock.patch.object(sweeping, "run", wraps=sweeping.run) as painted:
         said = call("sweep", "c.png", "s.png", "t.png", "-o", "d", "--mix", "0:1:5", "--lanes", "5", *SWEPT)
     assert said.code == 0, said
     assert painted.call_count == 1  # all are lanes of one program

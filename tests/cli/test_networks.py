@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from jaxstyle.commands import reconstruct, sweep, texture
-from jaxstyle.commands.settings import usual, words
-from jaxstyle.grammar import build_parser
 
 from commandline import Said, listing, refused
 from jaxstyle import defaults
-from jaxstyle.cli.resolve import resolve
+from jaxstyle.cli.commands import reconstruct, sweep, texture
+from jaxstyle.cli.options import TransferOptions
+from jaxstyle.cli.parser import parse
+from jaxstyle.cli.resolve import needed, resolve
+from jaxstyle.cli.settings import words_of
 from jaxstyle.errors import InputError
 from jaxstyle.networks import ARCHITECTURES, random_network
 from jaxstyle.pictures.write import read_record
@@ -64,13 +65,17 @@ def test_sweep_gives_each_network_its_layers(alexnet: Path, call: Callable[..., 
 @pytest.mark.parametrize("network", ARCHITECTURES)
 @pytest.mark.parametrize("preset", ["default", "neural-style"])
 def test_settings_become_words_and_back(network: str, preset: str) -> None:
-    start = usual(network, preset, "adam")
+    options = TransferOptions(content="c.png", styles=("s.png",)).having(network=network, preset=preset)
     own = ARCHITECTURES[network].style_layers if preset == "default" else ARCHITECTURES["vgg19"].style_layers
+    if not set(own) <= set(ARCHITECTURES[network].layer_names):
+        with pytest.raises(InputError, match=f"{network} has no layer"):
+            resolve(options, 512)
+        return
+    start = resolve(options, 512)
     assert start.style_layers == own
-    if set(own) <= set(ARCHITECTURES[network].layer_names):
-        line = [word for option in words(vars(start)) for word in option]
-        options = build_parser().parse_args(["transfer", "c.png", "s.png", *line])
-        assert resolve(options, 512) == start and "--style-layers" not in line
+    line = words_of(needed(vars(start)))
+    assert resolve(parse(TransferOptions, ["c.png", "s.png", *line], prog="transfer"), 512) == start
+    assert "--style-layers" not in line
 
 
 def test_a_preset_keeps_its_layers(alexnet: Path, call: Callable[..., Said]) -> None:
@@ -82,13 +87,12 @@ def test_a_preset_keeps_its_layers(alexnet: Path, call: Callable[..., Said]) -> 
 def test_the_studies_take_the_networks_layers(
     alexnet: Path, call: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("matplotlib")
     assert call("features", "c.png", "--network", "alexnet", "--quiet").code == 0
     assert data("c_relu3.json")["layer"] == "relu3"
     assert [row["layer"] for row in data("c_relu3.json")["layers"]][-1] == "relu5"  # pool5 has no pixel of 64 x 48
 
     def stop(options: Any, layers: Any = None, *_: Any) -> None:
-        raise InputError(" ".join(layers or (*options.style_layers[-1], *options.content_layers[0])))
+        raise InputError(" ".join(layers or (*options.axes[0].values[-1], *options.settings.content_layers)))
 
     for module in (reconstruct, texture):
         monkeypatch.setattr(module, "open_study", stop)
@@ -101,12 +105,11 @@ def test_the_studies_take_the_networks_layers(
 
 
 def test_compare_networks(alexnet: Path, call: Callable[..., Said], folder: Path) -> None:
-    pytest.importorskip("matplotlib")
     before = listing(folder)
     fetch = "jaxstyle weights fetch vgg16"
     refused(call(*NETWORKS, "compact", "vgg16", "alexnet"), 2, "not on this machine: vgg16", fetch, "--random-weights")
     refused(call(*NETWORKS, "compact", "compact"), 2, "--networks has a name twice")
-    refused(call(*NETWORKS, "compact", "alexnte"), 2, "--networks is 'alexnte'", "did you mean 'alexnet'")
+    refused(call(*NETWORKS, "compact", "alexnte"), 2, "--networks", "'alexnte'", "did you mean 'alexnet'")
     refused(call(*NETWORKS, "compact", "--weights", "a.h5"), 2, "--weights is not for several networks")
     refused(call(*NETWORKS, "compact", "--rates", "0.1"), 2, "--rates is not for several networks")
     refused(call("compare", "c.png", "s.png", "--random-weights"), 2, "--random-weights goes with --networks")

@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from jaxstyle.commands import job, records, session, settings
 
 from commandline import QUICK, SHALLOW, Said, changed, listing, pixels, refused, same_record, start
+from jaxstyle.cli import records, resolve
+from jaxstyle.cli.painting import chunk as chunk_length
+from jaxstyle.cli.terminal import StepsBar
 from jaxstyle.pictures.write import save_image
 from jaxstyle.solvers import SOLVERS, Adam
 
@@ -35,7 +37,7 @@ def test_pictures_on_the_way_have_exact_steps(call: Callable[..., Said], folder:
 
 @pytest.mark.parametrize(("every", "steps"), [(1, 80), (7, 80), (30, 80), (50, 100), (29, 58), (100, 80), (6, 1)])
 def test_looks_fall_on_pictures_and_on_ends_of_scales(every: int, steps: int) -> None:
-    chunk = job.chunk(every, steps)
+    chunk = chunk_length(every, steps)
     looks = {scale * steps + step for scale in range(4) for step in range(chunk, steps + 1, chunk)}
     assert set(range(every, 4 * steps + 1, every)) <= looks
     assert 1 <= chunk <= 25
@@ -57,7 +59,7 @@ def test_a_run_that_diverges_keeps_the_last_good_picture(
     call: Callable[..., Said], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(SOLVERS, "adam", Exploding)
-    monkeypatch.setattr(settings, "Adam", Exploding)
+    monkeypatch.setattr(resolve, "Adam", Exploding)
     options = (*QUICK, "--steps", "9", "--save-every", "1", "--quiet")
     said = call("transfer", "c.png", "s.png", *options)
     refused(said, 1, "finite number at step", "c_s.png is the last picture", "a smaller --rate")
@@ -81,15 +83,15 @@ def test_a_run_that_diverges_at_once_leaves_nothing(call: Callable[..., Said], f
 
 def interrupt(monkeypatch: pytest.MonkeyPatch, error: BaseException, at: int) -> None:
     """Raises the error out of the look at the result that comes after `at` others."""
-    update, looks = session.StepsBar.update, []
+    update, looks = StepsBar.update, []
 
-    def failing(bar: session.StepsBar, state: Any) -> None:
+    def failing(bar: StepsBar, state: Any) -> None:
         looks.append(state)
         if len(looks) > at:
             raise error
         update(bar, state)
 
-    monkeypatch.setattr(session.StepsBar, "update", failing)
+    monkeypatch.setattr(StepsBar, "update", failing)
 
 
 def test_what_stops_a_run_costs_no_picture(

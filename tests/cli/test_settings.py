@@ -1,13 +1,18 @@
-"""Settings: from words, to words, completed by preset and network."""
+"""Settings: from words, to words, completed by preset, network and device, checked as plain data."""
 
-from jaxstyle.commands import settings
+from jaxstyle.cli.options import TransferOptions
+from jaxstyle.cli.parser import parse
+from jaxstyle.cli.resolve import needed, resolve
+from jaxstyle.cli.settings import Settings, words_of
 
-from jaxstyle import grammar
+
+def resolved(words: list[str]) -> Settings:
+    """The settings of a transfer with these words."""
+    return resolve(parse(TransferOptions, ["c.png", "s.png", *words], prog="transfer"), 100)
 
 
 def test_words_make_the_settings_again() -> None:
     """The command that a cell gives is parsed into that cell's settings."""
-    parser, base = grammar.build_parser(), ["transfer", "c.png", "s.png"]
     for words in (
         [],
         ["--preset", "crowsonkb"],
@@ -21,6 +26,5 @@ def test_words_make_the_settings_again() -> None:
         ["--style-weight", "0.1", "--tv-weight", "1e-7", "--mix", "0.3", "--seed", "9", "--average", "0.5"],
         ["--layer-weights", "1", "2", "3", "4", "5.25", "--precision", "bfloat16", "--rate", "0.1", "--init", "blur"],
     ):
-        made = settings.resolve(parser.parse_args([*base, *words]), 100)
-        again = [word for option in settings.words(vars(made)) for word in option]
-        assert settings.resolve(parser.parse_args([*base, *again]), 100) == made, words
+        made = resolved(words)
+        assert resolved(words_of(needed(vars(made)))) == made, words

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from jaxstyle.commands import inputs
 
 from commandline import QUICK, Said, picture, same_record
+from jaxstyle.cli.sources import default_name
 
 
 @pytest.mark.parametrize(
@@ -32,4 +32,4 @@ def test_default_names(content: str, style: str, expected: str, call: Callable[.
 def test_default_names_of_long_names_fit(folder: Path) -> None:
     for letter in ("a", "é", "雨"):
         name = letter * (250 // len(letter.encode()))
-        (folder / inputs.default_name(f"{name}.png", f"{name}.jpg")).touch()
+        (folder / default_name(f"{name}.png", f"{name}.jpg")).touch()

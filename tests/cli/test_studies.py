@@ -1,6 +1,5 @@
 """`jaxstyle reconstruct`, `texture` and `features`: files, numbers, sizes, Ctrl-C, and what is refused."""
 
-import argparse
 import json
 import os
 import signal
@@ -13,13 +12,13 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jaxstyle.commands import study, texture
 from PIL import Image
 
 from commandline import Said, listing, refused, start
+from jaxstyle.cli import study
+from jaxstyle.cli.commands import texture
 from jaxstyle.pictures.read import load_image
 from jaxstyle.pictures.write import read_record
-from jaxstyle.studies import figures
 from jaxstyle.weights import load_network
 from tiny import features
 
@@ -74,8 +73,7 @@ def test_texture(call: Callable[..., Said], folder: Path) -> None:
 
 def test_texture_sizes() -> None:
     def sizes(source: tuple[int, int], **given: Any) -> tuple[int, int]:
-        usual = {"size": None, "width": None, "height": None, "tile": False}
-        return texture.output_size(argparse.Namespace(**(usual | given)), source)
+        return texture.output_size(texture.Options(picture="s.png", **given), source)
 
     assert sizes((100, 200)) == (100, 200)
     assert sizes((100, 200), size=400) == (200, 400) and sizes((100, 200), size=50) == (25, 50)
@@ -144,15 +142,6 @@ def test_what_cannot_be_used_is_one_line(
     line: tuple[str, ...], words: str, call: Callable[..., Said], folder: Path
 ) -> None:
     refused(call(*line), 2, words)
-    assert listing(folder) == INPUTS
-
-
-def test_without_matplotlib_the_line_says_what_to_install(
-    call: Callable[..., Said], folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(figures.importlib.util, "find_spec", lambda name: None)
-    for command in ("reconstruct", "texture", "features"):
-        refused(call(command, "c.png"), 2, "pip install 'jaxstyle[figures]'")
     assert listing(folder) == INPUTS
 
 

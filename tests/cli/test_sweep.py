@@ -1,5 +1,6 @@
 """`jaxstyle sweep`: what is left in the folder, going on, and what is refused."""
 
+import io
 import itertools
 import json
 import os
@@ -13,24 +14,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from jaxstyle.commands import cells
 from PIL import Image
 
-from commandline import Said, listing, picture, pixels, refused, shell, start
-from jaxstyle.engine.plan import Plan
-from jaxstyle.pictures.read import load_image
+from commandline import SWEEP, SWEPT, Said, listing, picture, pixels, refused, shell, start
+from jaxstyle.cli import cells
 from jaxstyle.pictures.write import read_record
 
 pytestmark = pytest.mark.usefixtures("folder")
-LAYERS = ("--content-layers", "relu2_1", "--style-layers", "relu1_1,relu2_1")
-QUICK = ("c.png", "s.png", "-o", "out", "--size", "64", "--steps", "2", *LAYERS)
 
 
 # ------------------------------------------------------------------------------------------------------- the whole way
 
 
 def test_a_sweep(call: Callable[..., Said], folder: Path) -> None:
-    said = call("sweep", *QUICK, "--style-weight", "10", "100", "--tv-weight", "0", "3", "30", "--quiet")
+    said = call("sweep", *SWEEP, "--style-weight", "10", "100", "--tv-weight", "0", "3", "30", "--quiet")
     assert said == (0, "out/report.html\n", "")
     names = {f"out/cell_{i}_{j}.{end}" for i in range(2) for j in range(3) for end in ("png", "json")}
     assert listing(folder) == names | {"c.png", "s.png", "out", "out/sheet.png", "out/report.html", "out/sweep.json"}
@@ -68,7 +65,7 @@ def test_whatever_varies_cells_are_the_transfers(call: Callable[..., Said], fold
         ("--optimizer", "lbfgs", "adam", "--steps", "1", "2"),
     ]
     for k, options in enumerate(grids):
-        base = ("c.png", "s.png", "t.png", "-o", f"out{k}", "--size", "64", *LAYERS)
+        base = ("c.png", "s.png", "t.png", "-o", f"out{k}", "--size", "64", *SWEPT)
         steps = () if "--steps" in options else ("--steps", "2")
         assert call("sweep", *base, *options, *steps, "--quiet").code == 0
         for cell in json.loads(Path(f"out{k}/sweep.json").read_text())["cells"]:
@@ -78,7 +75,7 @@ def test_whatever_varies_cells_are_the_transfers(call: Callable[..., Said], fold
 
 
 def test_style_losses_and_presets_are_axes_like_others(call: Callable[..., Said], folder: Path) -> None:
-    line = ("sweep", *QUICK, "--style-loss", "gram", "cmd", "--preset", "default", "gatys", "--quiet")
+    line = ("sweep", *SWEEP, "--style-loss", "gram", "cmd", "--preset", "default", "gatys", "--quiet")
     assert call(*line).code == 0
     found = {}
     for i, loss in enumerate(("gram", "cmd")):
@@ -99,7 +96,7 @@ def test_several_contents_and_each_style_by_itself(call: Callable[..., Said], fo
     picture(folder / "t.png", 3)
     picture(folder / "d.png", 4)
     picture(folder / "tall.png", 5, size=(40, 64))  # of another shape: another program
-    line = ("c.png", "s.png", "t.png", "-o", "out", "--size", "64", "--steps", "1", *LAYERS)
+    line = ("c.png", "s.png", "t.png", "-o", "out", "--size", "64", "--steps", "1", *SWEPT)
     assert call("sweep", *line, "--contents", "d.png", "tall.png", "--each-style", "--quiet").code == 0
     summary = json.loads(Path("out/sweep.json").read_text())
     assert summary["identity"]["axes"] == {"content": ["c", "d", "tall"], "style": ["s", "t"]}
@@ -113,10 +110,10 @@ def test_several_contents_and_each_style_by_itself(call: Callable[..., Said], fo
 
 
 def test_the_same_command_again_runs_nothing(call: Callable[..., Said], monkeypatch: pytest.MonkeyPatch) -> None:
-    line = ("sweep", *QUICK, "--style-weight", "10", "100", "1000")
+    line = ("sweep", *SWEEP, "--style-weight", "10", "100", "1000")
     assert call(*line, "--quiet").code == 0
     before = {path.name: path.stat().st_mtime_ns for path in Path("out").glob("cell*")}
-    monkeypatch.setattr(Plan, "batches", lambda *_, **__: pytest.fail("nothing is left to run"))
+    monkeypatch.setattr(cells, "batches", lambda *_, **__: pytest.fail("nothing is left to run"))
     said = call(*line)
     assert said.code == 0 and "3 of 3 pictures are there already" in said.err
     assert {path.name: path.stat().st_mtime_ns for path in Path("out").glob("cell*")} == before
@@ -126,7 +123,7 @@ def test_only_what_is_missing_or_of_another_make_runs(
     call: Callable[..., Said],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    line = ("sweep", *QUICK, "--style-weight", "10", "100", "1000", "10000", "--quiet")
+    line = ("sweep", *SWEEP, "--style-weight", "10", "100", "1000", "10000", "--quiet")
     assert call(*line).code == 0
     kept = {path.name: path.read_bytes() for path in Path("out").glob("cell*.png")}
     Path("out/cell_1.png").unlink()
@@ -136,24 +133,26 @@ def test_only_what_is_missing_or_of_another_make_runs(
     for name in ("cell_1", "cell_2"):
         Path(f"out/{name}.json").write_text("{}")
     ran: list[int] = []
-    real = Plan.batches
+    real = cells.batches
 
-    def watched(self: Plan, **options: Any) -> Any:
+    def watched(plan: Any, **options: Any) -> Any:
         ran.extend(options["chosen"])
-        return real(self, **options)
+        return real(plan, **options)
 
-    monkeypatch.setattr(Plan, "batches", watched)
+    monkeypatch.setattr(cells, "batches", watched)
     assert call(*line).code == 0
     assert ran == [1, 2, 3]
-    assert {path.name: path.read_bytes() for path in Path("out").glob("cell*.png")}.keys() == kept.keys()
-    for name in kept:
-        np.testing.assert_allclose(load_image(f"out/{name}"), load_image(f"out/{name}"))
+    made = {path.name: path for path in Path("out").glob("cell*.png")}
+    assert made.keys() == kept.keys()
+    for name, content in kept.items():
+        with Image.open(io.BytesIO(content)) as image:
+            np.testing.assert_allclose(pixels(made[name]), np.asarray(image).astype(int), atol=1)
         assert read_record(f"out/{name}")["settings"]["style_weight"] == 10 ** (1 + int(name[5]))
 
 
 def test_a_killed_run_loses_the_batch_in_flight(folder: Path) -> None:
     """Ctrl-C says how far it came, and the same command goes on."""
-    line = ["sweep", *QUICK, "--style-weight", "1", "2", "3", "--lanes", "1"]
+    line = ["sweep", *SWEEP, "--style-weight", "1", "2", "3", "--lanes", "1"]
     line[line.index("--steps") + 1] = "400"
     for kind in (signal.SIGINT, signal.SIGKILL):
         process = start(*line)
@@ -175,7 +174,7 @@ def test_a_killed_run_loses_the_batch_in_flight(folder: Path) -> None:
 
 
 def test_a_failure_keeps_what_is_done(call: Callable[..., Said], monkeypatch: pytest.MonkeyPatch) -> None:
-    real, line = cells.save_result, ("sweep", *QUICK, "--style-weight", "10", "100", "--lanes", "1", "--quiet")
+    real, line = cells.save_result, ("sweep", *SWEEP, "--style-weight", "10", "100", "--lanes", "1", "--quiet")
 
     def failing(path: Path, *rest: Any) -> None:
         if path.name == "cell_1.png":
@@ -194,7 +193,7 @@ def test_a_size_that_does_not_fit_the_memory_is_refused(
     call: Callable[..., Said], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cells, "available_memory", lambda: 10**6)
-    refused(call("sweep", *QUICK), 2, "64 x 48 pixels with compact need some", "0.001 GB are free", "size")
+    refused(call("sweep", *SWEEP), 2, "64 x 48 pixels with compact need some", "0.001 GB are free", "size")
     assert listing(folder) == {"c.png", "s.png"}
 
 
@@ -202,9 +201,9 @@ def test_a_size_that_does_not_fit_the_memory_is_refused(
 
 
 def test_a_folder_of_another_sweep_is_refused(call: Callable[..., Said], folder: Path) -> None:
-    line = ("sweep", *QUICK, "--style-weight", "10", "100", "--quiet")
+    line = ("sweep", *SWEEP, "--style-weight", "10", "100", "--quiet")
     assert call(*line).code == 0
-    refused(call("sweep", *QUICK, "--style-weight", "10", "200"), 2, "another sweep", "10 100", "10 200", "-o")
+    refused(call("sweep", *SWEEP, "--style-weight", "10", "200"), 2, "another sweep", "10 100", "10 200", "-o")
     refused(call(*line, "--tv-weight", "9"), 2, "other pictures, settings or weights")
     picture(folder / "s.png", 8)
     refused(call(*line), 2, "other pictures, settings or weights")
@@ -212,14 +211,14 @@ def test_a_folder_of_another_sweep_is_refused(call: Callable[..., Said], folder:
     refused(call(*line), 2, "sweep.json cannot be read")
     Path("full").mkdir()
     Path("full/thesis.tex").write_text("mine")
-    refused(call("sweep", *QUICK[:3], "full", *QUICK[4:]), 2, "full is not empty")
-    refused(call("sweep", *QUICK[:3], "c.png", *QUICK[4:]), 2, "c.png")
-    refused(call("sweep", *QUICK[:3], "c.png/out", *QUICK[4:]), 2, "cannot make the folder c.png/out")
+    refused(call("sweep", *SWEEP[:3], "full", *SWEEP[4:]), 2, "full is not empty")
+    refused(call("sweep", *SWEEP[:3], "c.png", *SWEEP[4:]), 2, "c.png")
+    refused(call("sweep", *SWEEP[:3], "c.png/out", *SWEEP[4:]), 2, "cannot make the folder c.png/out")
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs a folder in which nobody can write")
 def test_a_read_only_folder_is_refused(call: Callable[..., Said]) -> None:
-    refused(call("sweep", *QUICK[:3], "/proc/sweep", *QUICK[4:]), 2, "cannot make the folder /proc/sweep")
+    refused(call("sweep", *SWEEP[:3], "/proc/sweep", *SWEEP[4:]), 2, "cannot make the folder /proc/sweep")
 
 
 @pytest.mark.slow
@@ -231,7 +230,7 @@ def test_one_host_of_several_is_the_whole(folder: Path) -> None:
         "JAX_PROCESS_ID": "0",
         "JAX_PLATFORMS": "cpu",
     }
-    line = [sys.executable, "-m", "jaxstyle.cli", "sweep", *QUICK, "--style-weight", "1", "2", "3", "--distributed"]
+    line = [sys.executable, "-m", "jaxstyle.cli", "sweep", *SWEEP, "--style-weight", "1", "2", "3", "--distributed"]
     done = subprocess.run([*line, "--quiet"], env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stdout) == (0, "out/report.html\n"), done.stderr
     assert len(list(Path("out").glob("cell*.png"))) == 3

@@ -146,7 +146,7 @@ def test_opacity_is_carried_to_the_result_and_to_those_on_the_way(call: Callable
     colours = pixels(folder / "c.png")
     alpha = np.full((48, 64, 1), 255, np.uint8)
     alpha[:, :32] = 0
-    Image.fromarray(np.concatenate([colours, alpha], 2)).save(folder / "a.png")
+    Image.fromarray(np.concatenate([colours, alpha], 2).astype(np.uint8)).save(folder / "a.png")
     options = ("--min-size", "45", "--steps", "4", "--save-every", "4", *SHALLOW)
     assert call("transfer", "a.png", "s.png", *options).code == 0
     np.testing.assert_array_equal(pixels(folder / "a_s.png")[..., 3], alpha[..., 0])

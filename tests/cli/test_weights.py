@@ -12,10 +12,9 @@ import numpy as np
 import pytest
 
 from commandline import Said, listing, refused
-from jaxstyle import weights
 from jaxstyle.networks import ARCHITECTURES
 from jaxstyle.networks.vgg import VGG
-from jaxstyle.weights import WeightsInfo
+from jaxstyle.weights import WeightsInfo, registry
 
 TINY = VGG(depths=(2, 1), widths=(4, 6))
 
@@ -54,7 +53,7 @@ def server(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 def register(monkeypatch: pytest.MonkeyPatch, url: str, hash_: str, network: str = "tiny") -> None:
     more = ((url,), 1000, hash_)
     entry = WeightsInfo(network, "here", "tiny.safetensors", "torch", "torchvision", "CC0", "us", *more)
-    monkeypatch.setattr(weights, "_registry", lambda: (entry,))
+    monkeypatch.setattr(registry, "entries", lambda: (entry,))
 
 
 def test_fetch_list_show_convert(

@@ -66,6 +66,8 @@ def shell(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str
 
 COMPACT = registry.shipped("compact.h5")
 QUICK = ("--size", "64", "--steps", "2", *SHALLOW)
+SWEPT = ("--content-layers", "relu2_1", "--style-layers", "relu1_1,relu2_1")
+SWEEP = ("c.png", "s.png", "-o", "out", "--size", "64", "--steps", "2", *SWEPT)
 
 
 def changed(path: Path, factor: float) -> None:
