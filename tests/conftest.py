@@ -22,8 +22,8 @@ from jaxtyping import install_import_hook
 
 import jaxstyle
 
-# Every room whose signatures have shapes: all but the command line's, which has options instead. The hook stays, so that
-# it is no matter when a file is imported.
+# Every room whose signatures have shapes: all but the command line's, which has options instead. The hook stays, so
+# that it is no matter when a file is imported.
 ROOMS = [
     f"jaxstyle.{path.stem}" for path in Path(jaxstyle.__file__).parent.iterdir() if path.stem not in ("cli", "__init__")
 ]

@@ -218,7 +218,7 @@ def parse(options: type[Options], words: Sequence[str], *, prog: str, descriptio
     found = vars(namespace)
     values: dict[str, Any] = {name: found[name] for name in own if name in found}
     if "given" in names:
-        values["given"] = frozenset(found) & settings.keys()
+        values["given"] = frozenset(found.keys() & settings.keys())
     if "axes" in names:
         values["axes"] = tuple(Axis(name, found[name]) for name in found if name in swept and len(found[name]) > 1)
     chosen = {name: found[name][0] if name in swept else found[name] for name in settings if name in found}

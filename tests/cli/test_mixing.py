@@ -1,4 +1,4 @@
-"""`--mix`, `--mix-layers` and `--style-scale`: transfers, sweeps, strips from one style to another, and what is refused."""
+"""`--mix`, `--mix-layers` and `--style-scale`: transfers, sweeps, strips from one style to another, refusals."""
 
 import itertools
 import json

@@ -1,5 +1,5 @@
-"""Every format, written here byte by byte in its own layout, is read back bit by bit; what is broken is refused in one line;
-and a network's features from each kind of file are those of a naive twin."""
+"""Every format, written here byte by byte in its own layout, is read back bit by bit; what is broken is refused in one
+line; and a network's features from each kind of file are those of a naive twin."""
 
 import io
 import os

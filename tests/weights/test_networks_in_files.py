@@ -1,4 +1,4 @@
-"""AlexNet, DenseNet, VGG with batch normalisation and VGG16 from files in every layout: features against plain torch."""
+"""AlexNet, DenseNet, VGG with batch normalisation and VGG16 from files in every layout: their features are torch's."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""torch's containers: views and byte orders as torch has them; nothing in a pickle is run; what makes no sense is refused."""
+"""torch's containers: views and byte orders as torch has them; nothing in a pickle is run; nonsense is refused."""
 
 import os
 import pickle
