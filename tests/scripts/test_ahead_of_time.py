@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-SCRIPTS = Path(__file__).parent.parent / "scripts"
+SCRIPTS = Path(__file__).parents[2] / "scripts"
 PROGRAM = """HloModule jit_f
 
 %fused (p.0: f32[8,128]) -> f32[8,128] {

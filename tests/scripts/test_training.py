@@ -17,7 +17,7 @@ from PIL import Image
 from jaxstyle.defaults import STYLE_LAYERS
 from tiny import TINY, network, picture
 
-SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 Scripts: TypeAlias = tuple[ModuleType, ModuleType, ModuleType]
 ARGS = argparse.Namespace(batch=8, seed=0, deep_weight=1.0, hidden_weight=1.0, crooked_weight=0.002)
 

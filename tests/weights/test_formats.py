@@ -28,7 +28,7 @@ from weight_files import (
     write_keras_new,
 )
 
-REAL = Path(__file__).parents[2] / "shared/weights/vgg19_torchvision_conv1_1_to_conv3_1.npz"
+REAL = Path(__file__).parents[3] / "shared/weights/vgg19_torchvision_conv1_1_to_conv3_1.npz"
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
