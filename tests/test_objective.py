@@ -92,6 +92,7 @@ def evaluate(weights, objective, styles=(STYLE,), net=NET, mix=None):
 # ------------------------------------------------------------------------------------------------- terms and their sum
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(
     "weights",
     [
@@ -127,6 +128,7 @@ def test_a_mix_of_one_style_only_is_that_style():
         np.testing.assert_allclose(of_two[name], one[name], rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.quick
 def test_terms_are_zero_where_the_picture_is_its_own_target():
     terms = compiled(NET, CONTENT, CONTENT, [CONTENT], Weights(), OBJECTIVE)
     assert terms.content == 0 and terms.style < 1e-12 and terms.variation > 0
@@ -141,6 +143,7 @@ def test_one_kind_of_layers_may_be_missing(objective):
     assert (terms.style == 0) == (not objective.style_layers)
 
 
+@pytest.mark.quick
 def test_layers_are_each_named_once_content_first():
     assert Objective(("relu2_1",), ("relu1_1", "relu2_1")).layers == ("relu2_1", "relu1_1")
     assert Objective() == Objective() and hash(Objective()) == hash(Objective())
@@ -180,6 +183,7 @@ def test_several_styles_are_mixed_whatever_the_loss(name):
         np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
+@pytest.mark.quick
 def test_gram_is_the_default_and_others_differ_from_it():
     assert Objective(style_loss="gram") == Objective() and hash(Objective(style_loss="gram")) == hash(Objective())
     cmd = Objective(style_loss="cmd")
@@ -220,6 +224,7 @@ def test_styles_are_mixed_at_each_layer_by_itself(mix):
         np.testing.assert_allclose(found[layer], value, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.quick
 def test_a_style_alone_at_a_layer_is_that_style():
     for k in (0, 1):
         table = np.zeros((5, 2), np.float32)

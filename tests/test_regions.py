@@ -22,6 +22,7 @@ def naive_resize(mask: np.ndarray, height: int, width: int) -> np.ndarray:
     return fine.reshape(height, h, width, w).mean((1, 3))
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("size", [(4, 5), (3, 7), (12, 10), (17, 3), (1, 1)])
 def test_area_resize_is_the_mean_over_each_part(size: tuple[int, int]) -> None:
     mask = np.random.default_rng(0).random((12, 10)).astype(np.float32)
@@ -31,6 +32,7 @@ def test_area_resize_is_the_mean_over_each_part(size: tuple[int, int]) -> None:
     np.testing.assert_allclose(area_resize(np.ones_like(mask), *size), 1, rtol=1e-6)
 
 
+@pytest.mark.quick
 def test_the_smallest_mask_has_its_area_at_every_layer() -> None:
     mask = rectangle(32, 40, slice(31, 32), slice(39, 40))[None]
     regions = jax.jit(lambda m: make_regions(NET, m, CONTENT, OBJECTIVE.style_layers))(mask)

@@ -11,6 +11,8 @@ import pytest
 
 import jaxstyle
 
+pytestmark = pytest.mark.quick
+
 ROOT = Path(jaxstyle.__file__).parent
 # A room imports from those above it, and from none beside it. Within a room files import one another, without circles.
 ROOMS = (

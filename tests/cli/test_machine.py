@@ -7,6 +7,8 @@ import pytest
 
 from jaxstyle.cli.machine import usual_precision
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.mark.parametrize(
     ("platform", "capability", "precision"),

@@ -57,6 +57,7 @@ def test_help_and_version_answer(arguments: list[str], word: str) -> None:
     assert done.returncode == 0 and done.stderr == "" and word in done.stdout
 
 
+@pytest.mark.quick
 def test_the_help_names_every_command_and_every_command_has_its_own(call: Callable[..., Said]) -> None:
     said = call("--help")
     assert said.code == 0
@@ -70,6 +71,7 @@ def test_the_help_names_every_command_and_every_command_has_its_own(call: Callab
         assert (more or first) in own.out
 
 
+@pytest.mark.quick
 def test_what_the_help_repeats_is_what_the_package_has() -> None:
     assert list(ARCHITECTURES) == list(defaults.NETWORKS)
     assert tuple(SOLVERS) == defaults.SOLVERS
@@ -78,6 +80,7 @@ def test_what_the_help_repeats_is_what_the_package_has() -> None:
     assert values.SIDES == (MIN_SIDE, MAX_SIDE)
 
 
+@pytest.mark.quick
 def test_no_arguments_show_the_help(call: Callable[..., Said]) -> None:
     assert call() == call("--help")
     assert call("--version") == (0, f"jaxstyle {jaxstyle.__version__}\n", "")

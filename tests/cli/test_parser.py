@@ -21,6 +21,8 @@ from jaxstyle.cli.settings import FIELDS, Settings, check_data, words_of
 from jaxstyle.cli.values import SHARE, Choice, Number, Table, Text, Whole
 from jaxstyle.errors import InputError
 
+pytestmark = pytest.mark.quick
+
 
 @dataclass(frozen=True, kw_only=True)
 class Colours:

@@ -1,9 +1,13 @@
 """Settings: from words, to words, completed by preset, network and device, checked as plain data."""
 
+import pytest
+
 from jaxstyle.cli.options import TransferOptions
 from jaxstyle.cli.parser import parse
 from jaxstyle.cli.resolve import needed, resolve
 from jaxstyle.cli.settings import Settings, words_of
+
+pytestmark = pytest.mark.quick
 
 
 def resolved(words: list[str]) -> Settings:

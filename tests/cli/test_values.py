@@ -9,6 +9,8 @@ import pytest
 from jaxstyle.cli import values
 from jaxstyle.cli.values import FRACTION, LARGEST, NUMBER, POSITIVE, SHARE, Choice, Kind, Listed, Table, Text, Whole
 
+pytestmark = pytest.mark.quick
+
 COLOUR = Choice(("red", "green"), "NAME", (("rot", "red"),))
 # A kind, a word of it, the value, and the same as JSON has it.
 EXAMPLES: list[tuple[Kind, str, Any, Any]] = [

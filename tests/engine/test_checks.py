@@ -13,6 +13,8 @@ from jaxstyle.objective import Objective, Weights
 from tiny import OBJECTIVE, compilations
 from transfers import NET, transfer
 
+pytestmark = pytest.mark.quick
+
 
 def refused(call, *words):
     with pytest.raises(InputError) as caught:

@@ -21,6 +21,8 @@ from jaxstyle.objective import Targets, Weights
 from jaxstyle.regions import Regions
 from jaxstyle.solvers import Adam, Lbfgs
 
+pytestmark = pytest.mark.quick
+
 CONTENT, STYLE = np.full((4, 6, 3), 0.25, np.float32), np.full((5, 3, 3), 0.75, np.float32)
 
 

@@ -33,6 +33,7 @@ def batch(**options) -> Plan:
     return plan(weights=Weights(style=STYLES), batch=True, **(ONE_SCALE | options))
 
 
+@pytest.mark.quick
 def test_the_usual_plan() -> None:
     made, shape = make_plan(CONTENT, [STYLE], network=network(module=DEEP))
     assert shape == () and made.batch is None is made.program.batched and not made.traced
@@ -43,6 +44,7 @@ def test_the_usual_plan() -> None:
     assert made.network.module.platform == "cpu" and made.network.prepared.keys() == DEEP.kernel_shapes.keys()
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("solver", [Adam(), Lbfgs(history=5), OptaxLbfgs()])
 def test_equal_arguments_make_programs_that_are_equal_and_hash_alike(solver) -> None:
     first, second = (plan(solver=solver, average=0.5).program for _ in range(2))
@@ -51,6 +53,7 @@ def test_equal_arguments_make_programs_that_are_equal_and_hash_alike(solver) -> 
         assert plan(**({"solver": solver, "average": 0.5} | change)).program != first
 
 
+@pytest.mark.quick
 def test_a_rate_weights_pictures_and_keys_are_inputs_of_one_program() -> None:
     one = plan(solver=Adam(rate=0.02), weights=Weights(1.0), key=jax.random.key(1))
     other = plan(1 - CONTENT, 1 - STYLE, solver=Adam(rate=0.5), weights=Weights(2.0), key=jax.random.key(2))
@@ -59,12 +62,14 @@ def test_a_rate_weights_pictures_and_keys_are_inputs_of_one_program() -> None:
     assert plan(init=STYLE).program == plan(init=CONTENT).program != one.program
 
 
+@pytest.mark.quick
 def test_scales_may_be_given() -> None:
     made = plan(sizes=[(16, 16), (46, 64)], margin=6)
     assert [scale.picture for scale in made.scales] == [(16, 16), (46, 64)]
     assert [scale.margin for scale in made.scales] == [2, 6] and made.inputs.content.shape == (58, 76, 3)
 
 
+@pytest.mark.quick
 def test_the_axis_of_a_batch_stands_for_all_axes() -> None:
     weights = Weights(style=STYLES, variation=np.float32([[1], [50]]))
     made, shape = make_plan(CONTENT, STYLE, network=NET, objective=OBJECTIVE, weights=weights, batch=True)
@@ -90,6 +95,7 @@ def test_a_part_of_a_batch_runs_as_it_does_within_the_whole() -> None:
     np.testing.assert_allclose(found.final.total, expected.final.total[[2, 0]], rtol=1e-5)
 
 
+@pytest.mark.quick
 def test_a_plan_is_frozen_and_knows_whether_it_is_traced() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         plan().steps = 4

@@ -6,6 +6,8 @@ import pytest
 from jaxstyle import defaults
 from jaxstyle.engine.scales import MIN_SIDE, scale_sizes
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.mark.parametrize(
     ("size", "min_size", "expected"),

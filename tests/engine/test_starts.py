@@ -11,6 +11,8 @@ from jaxstyle.engine.starts import blur, starting_image
 from jaxstyle.ops.resize import cover, resize
 from tiny import picture
 
+pytestmark = pytest.mark.quick
+
 KEY = jax.random.key(3)
 
 

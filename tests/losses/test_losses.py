@@ -9,6 +9,8 @@ import scipy.linalg
 from jaxstyle import losses
 from tiny import check_gradient, x64
 
+pytestmark = pytest.mark.quick
+
 
 def features(seed, h=5, w=7, c=4):
     return np.float32(np.random.default_rng(seed).normal(0.3, 1.0, (h, w, c)))

@@ -102,10 +102,12 @@ TWINS = {
 }
 
 
+@pytest.mark.quick
 def test_every_loss_has_a_twin_and_is_known_to_the_command_line():
     assert tuple(STYLE_LOSSES) == tuple(TWINS) == defaults.STYLE_LOSSES
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("size", [(8, 11), (5, 3), (20, 30)])
 def test_distances_equal_the_naive_twin_for_pictures_of_different_sizes(name, size):
@@ -121,6 +123,7 @@ def test_distances_equal_the_naive_twin_for_pictures_of_different_sizes(name, si
 # ------------------------------------------------------------------------------------------- what all have in common
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("name", NAMES)
 def test_distances_are_zero_at_the_target_about_one_at_zero_and_free_of_scale(name):
     x, t = features(3), features(4)
@@ -296,6 +299,7 @@ def test_a_mix_of_one_style_only_is_that_style(name):
         np.testing.assert_allclose(loss(x, mix), loss(x, statistic(alone)), rtol=1e-5)
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("name", ["gram", "wasserstein", "nearest"])
 def test_a_mix_of_two_is_that_of_their_positions_together(name):
     statistic, loss = COMPILED[name]
@@ -314,6 +318,7 @@ def test_a_mix_of_quantiles_is_the_barycentre_along_each_direction():
 # ----------------------------------------------------------------------------------------------- one loss or the other
 
 
+@pytest.mark.quick
 def test_directions_are_a_rotation_and_always_the_same():
     for channels in (1, 3, 16):
         onto = losses.directions(channels)
@@ -334,12 +339,14 @@ def test_the_sliced_distance_of_shifted_features_is_the_shift():
     np.testing.assert_allclose(distance("sliced-wasserstein", t + shift, t), (shift**2).sum() / stretch, rtol=1e-4)
 
 
+@pytest.mark.quick
 def test_a_single_piece_of_the_style_is_not_enough():
     t = features(34)
     piece = np.broadcast_to(t[4, 4], t.shape).copy()
     assert distance("nearest", piece, t) > 0.3 / 4  # each position has its twin, but most of the style is not there
 
 
+@pytest.mark.quick
 def test_of_many_positions_the_same_ones_are_taken_all_over_the_picture():
     h, w = 100, 130
     y, x = np.mgrid[:h, :w]

@@ -1,8 +1,11 @@
 """What files hold of a network, multiplied out."""
 
 import numpy as np
+import pytest
 
 from jaxstyle.networks.layers import Convolution, Normalisation
+
+pytestmark = pytest.mark.quick
 
 
 def test_folding_is_normalising_after_the_convolution() -> None:

@@ -53,6 +53,7 @@ def test_weights_take_the_type_of_the_convolutions_once_not_at_each_step():
     assert all(x is y for x, y in zip(*map(jax.tree.leaves, (ready.for_steps(), ready)), strict=True))
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(
     ("layers", "convolutions", "relus", "pools"),
     [
@@ -80,6 +81,7 @@ def test_features_come_in_the_order_asked_for_each_once():
     np.testing.assert_array_equal(net.features(picture(7), layers)["pool2"], alone)
 
 
+@pytest.mark.quick
 def test_an_unknown_layer_is_one_line_with_the_nearest():
     with pytest.raises(InputError) as caught:
         network().features(picture(8), ("relu1_1", "relu4_11"))
@@ -110,6 +112,7 @@ def test_bfloat16_convolutions_stay_near_float32_and_keep_the_parameters():
     assert 0 < difference < 0.03 * np.abs(a).max()
 
 
+@pytest.mark.quick
 def test_with_options_changes_what_it_says_and_nothing_else():
     net = network()
     other = net.with_options(pooling="average", padding="edge")

@@ -2,9 +2,12 @@
 
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from jaxstyle.networks import PREPROCESSING
 from tiny import network, picture
+
+pytestmark = pytest.mark.quick
 
 # ------------------------------------------------------------------------------------------------- preprocessing
 

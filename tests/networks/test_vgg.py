@@ -71,6 +71,7 @@ def test_features_equal_pytorch(pooling, padding):
         np.testing.assert_allclose(found[name], expected, atol=2e-6 * np.abs(expected).max(), err_msg=name)
 
 
+@pytest.mark.quick
 def test_the_smallest_picture_leaves_the_fifth_block_one_pixel_under_every_padding():
     for padding in MODES:
         net = network(padding=padding)
@@ -105,6 +106,7 @@ def test_gradient_of_deep_features_equals_finite_differences():
 # ------------------------------------------------------------------------------------------- architectures, types
 
 
+@pytest.mark.quick
 def test_the_vggs_have_the_published_numbers_of_layers_and_parameters():
     def count(name):
         shapes = ARCHITECTURES[name].kernel_shapes

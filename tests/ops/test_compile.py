@@ -11,6 +11,8 @@ from jaxstyle.ops import compile as compiling
 from jaxstyle.ops.compile import compiled, compiler_options, is_traced, on_a_thread, platform_of
 from tiny import compilations
 
+pytestmark = pytest.mark.quick
+
 KNOWN = {"xla_backend_optimization_level": 1}
 
 

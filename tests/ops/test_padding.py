@@ -9,6 +9,8 @@ import pytest
 from jaxstyle.ops.padding import add_border
 from tiny import MODES
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.mark.parametrize("padding", MODES)
 @pytest.mark.parametrize(("size", "before", "after"), [((7, 5), 3, 2), ((2, 3), 1, 0), ((1, 2), 2, 2), ((4, 4), 0, 0)])

@@ -5,6 +5,8 @@ import pytest
 from jaxstyle.ops.pooling import overlapping_pool, pool
 from tiny import check_pooling
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.mark.parametrize("size", [(6, 8), (7, 5), (2, 3)])
 def test_pool_equals_that_of_flax(size):

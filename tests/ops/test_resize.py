@@ -2,9 +2,12 @@
 
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from jaxstyle.ops.resize import cover, resize
 from tiny import picture
+
+pytestmark = pytest.mark.quick
 
 
 def test_resize_keeps_constants_the_range_and_smooth_pictures():

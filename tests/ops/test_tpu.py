@@ -21,6 +21,7 @@ def normal(seed, *shape):
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(
     ("width", "channels", "count"), [(16, 64, 2), (16, 16, 8), (12, 16, 1), (16, 48, 1), (16, 128, 1)]
 )
@@ -123,6 +124,7 @@ def test_a_gram_matrix_is_lowered_in_the_shape_of_the_device(platform, channels)
     assert re.findall(r"stablehlo.dot_general .*-> tensor<(\d+)x\1xf32>", text) == [str(channels)]
 
 
+@pytest.mark.quick
 def test_where_the_device_is_known_its_shapes_alone_are_traced():
     """Both are where it is not, as in somebody's own `jax.jit`."""
 

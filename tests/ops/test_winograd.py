@@ -24,6 +24,7 @@ def naive(x, kernel, padding):
     return sum(x[i : i + h, j : j + w] @ kernel[i, j] for i in range(3) for j in range(3))
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("padding", [(1, 1), (0, 0), (2, 2), (0, 1)])
 @pytest.mark.parametrize("size", [(8, 6), (7, 9), (5, 4), (10, 3), (3, 12)])
 def test_equals_the_definition(size, padding):
@@ -47,6 +48,7 @@ def test_rounding_is_a_few_times_that_of_a_plain_convolution():
     assert 1e-8 < least < wrong < min(2e-6, 6 * least)
 
 
+@pytest.mark.quick
 def test_fewer_multiplications():
     x, kernel = (jax.ShapeDtypeStruct(shape, jnp.float32) for shape in ((32, 24, 16), (3, 3, 16, 8)))
     kernels = jax.eval_shape(winograd.kernels_of, kernel)
@@ -95,6 +97,7 @@ def test_gradients_are_those_of_the_definition(monkeypatch):
     np.testing.assert_allclose(ready, expected, atol=1e-11 * np.abs(expected).max())
 
 
+@pytest.mark.quick
 def test_only_where_it_pays():
     kernel = jnp.zeros((3, 3, 32, 40))
     assert winograd.may_pay(kernel)

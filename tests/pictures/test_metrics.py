@@ -8,6 +8,8 @@ import pytest
 from jaxstyle.pictures.metrics import psnr, ssim
 from tiny import picture
 
+pytestmark = pytest.mark.quick
+
 A, B = picture(1, 16, 20), picture(2, 16, 20)
 NOISY = jnp.clip(A + 0.05 * jax.random.normal(jax.random.key(0), A.shape), 0, 1)
 PAIRS = [(A, B), (NOISY, A), (A, 0.5 * A + 0.3), (A[:11, :14], B[:11, :14])]

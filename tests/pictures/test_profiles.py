@@ -9,6 +9,8 @@ from PIL import ImageCms
 from jaxstyle.pictures.read import load_image, load_picture
 from picture_files import close, grey, noise, put
 
+pytestmark = pytest.mark.quick
+
 
 def test_lab_greys(tmp_path):
     lightness = np.tile(np.linspace(0, 255, 30).round().astype(np.uint8), (20, 1))

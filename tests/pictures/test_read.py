@@ -16,7 +16,7 @@ from jaxstyle.pictures.read import load_image, load_picture, mask_of
 from jaxstyle.pictures.write import check_writable
 from picture_files import close, grey, noise, png_file, put, refused
 
-pytestmark = pytest.mark.filterwarnings("error")
+pytestmark = [pytest.mark.quick, pytest.mark.filterwarnings("error")]
 
 
 # Modes

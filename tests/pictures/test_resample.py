@@ -7,6 +7,8 @@ from jaxstyle.pictures.read import load_image, load_picture
 from jaxstyle.pictures.resample import resize
 from picture_files import close, grey, noise, put
 
+pytestmark = pytest.mark.quick
+
 # Resizing
 
 

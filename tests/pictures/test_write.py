@@ -13,6 +13,8 @@ from jaxstyle.pictures.read import load_image, load_picture
 from jaxstyle.pictures.write import WRITE_FORMATS, check_writable, read_record, save_image
 from picture_files import close, noise, put, refused
 
+pytestmark = pytest.mark.quick
+
 # Writing
 
 

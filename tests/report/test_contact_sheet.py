@@ -12,6 +12,8 @@ from jaxstyle.report.summary import Sweep
 from jaxstyle.report.thumbnails import read
 from sheets import CONTENTS, STYLES, WEIGHTS, boxes_of, colour_of, make, pixels_of, put
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.mark.parametrize("axes", [[], [CONTENTS], [WEIGHTS, CONTENTS], [STYLES, WEIGHTS, CONTENTS]], ids=len)
 def test_the_sheet_shows_each_picture_in_its_place(tmp_path, axes):

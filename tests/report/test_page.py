@@ -19,6 +19,8 @@ from jaxstyle.report.contact_sheet import contact_sheet
 from jaxstyle.report.page import page_data, write_page
 from sheets import CONTENTS, HOSTILE, STEPS, STYLES, WEIGHTS, axis, make
 
+pytestmark = pytest.mark.quick
+
 # ----------------------------------------------------------------------------------------------------------- the data
 
 

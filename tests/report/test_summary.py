@@ -5,6 +5,8 @@ import pytest
 from jaxstyle.report.summary import Source, Sweep
 from sheets import STYLES, cell
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.mark.parametrize("index", [(2,), (0, 0), ()])
 def test_a_cell_off_the_grid_is_refused(index):

@@ -72,6 +72,7 @@ def test_no_label_is_cut_off_and_none_lies_on_another(tmp_path: Path) -> None:
             assert apart, (i, box, other)
 
 
+@pytest.mark.quick
 def test_lines_differ_in_colour_or_dash() -> None:
     assert len({(style["color"], style["linestyle"]) for style in map(line_style, range(28))}) == 28
 
@@ -86,6 +87,7 @@ def test_a_failure_leaves_the_old_files(tmp_path: Path, monkeypatch: pytest.Monk
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+@pytest.mark.quick
 def test_names_that_no_figure_can_have(tmp_path: Path) -> None:
     (tmp_path / "d.pdf").mkdir()
     for name, words in (("f.jpg", "end in .png"), ("no/f.png", "no directory"), ("d.png", "is a directory")):

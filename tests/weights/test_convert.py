@@ -17,7 +17,7 @@ from jaxstyle.weights import (
 )
 from tiny_weights import assert_params, line, random_params, write_safetensors
 
-pytestmark = pytest.mark.usefixtures("cache")
+pytestmark = [pytest.mark.quick, pytest.mark.usefixtures("cache")]
 
 # Converting, listing, showing
 

@@ -17,7 +17,7 @@ from jaxstyle.weights import (
 )
 from tiny_weights import line, random_params, save, write_safetensors
 
-pytestmark = pytest.mark.usefixtures("cache")
+pytestmark = [pytest.mark.quick, pytest.mark.usefixtures("cache")]
 
 
 def test_describe(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

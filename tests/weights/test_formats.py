@@ -51,6 +51,7 @@ def vgg19() -> Layers:
 # Reading
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("name", WRITERS)
 def test_every_format_is_read_bit_by_bit(name: str, small: Layers, tmp_path: Path) -> None:
     WRITERS[name](tmp_path / name, small)
@@ -62,17 +63,20 @@ def test_every_format_is_read_bit_by_bit(name: str, small: Layers, tmp_path: Pat
     assert list(file.layers) == theirs
 
 
+@pytest.mark.quick
 def test_the_format_is_told_by_the_content_not_by_the_name(small: Layers, tmp_path: Path) -> None:
     for writer in WRITERS.values():
         writer(tmp_path / "weights.bin", small)
         assert_same(formats.read(tmp_path / "weights.bin").layers, small)
 
 
+@pytest.mark.quick
 def test_whole_keras_model(small: Layers, tmp_path: Path) -> None:
     write_keras_model(tmp_path / "model.h5", small)
     assert_same(formats.read(tmp_path / "model.h5").layers, small)
 
 
+@pytest.mark.quick
 def test_our_own_file_keeps_everything(small: Layers, tmp_path: Path) -> None:
     attributes = {"network": "small", "preprocessing": "keras", "source": "here", "licence": "none"}
     formats.write(tmp_path / "own.h5", small, attributes)
@@ -85,6 +89,7 @@ def test_our_own_file_keeps_everything(small: Layers, tmp_path: Path) -> None:
     assert formats.read_attributes(tmp_path / "none.h5") == {}
 
 
+@pytest.mark.quick
 def test_our_own_file_in_half_precision(small: Layers, tmp_path: Path) -> None:
     formats.write(tmp_path / "own.h5", small, {"network": "small", "preprocessing": "keras"}, np.float16)
     half = {name: Convolution(*(a.astype("f2").astype("f4") for a in layer)) for name, layer in small.items()}
@@ -92,6 +97,7 @@ def test_our_own_file_in_half_precision(small: Layers, tmp_path: Path) -> None:
     assert (tmp_path / "own.h5").stat().st_size < 20_000
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("code", ["f2", "f8", "u2"])
 def test_other_floating_types(code: str, small: Layers, tmp_path: Path) -> None:
     """float16, float64, and bfloat16 (whose bits are u2 here) in all three containers of state dicts."""
@@ -111,6 +117,7 @@ def test_other_floating_types(code: str, small: Layers, tmp_path: Path) -> None:
         assert_same(formats.read(tmp_path / name).layers, expected)
 
 
+@pytest.mark.quick
 def test_order_is_that_of_the_numbers_and_the_classifier_is_never_read(tmp_path: Path) -> None:
     layers = random_layers({f"conv{i}_1": (3, 3, 2, 2) for i in range(1, 6)})
     tensors = dict(reversed(state_dict(layers).items())) | {"classifier.0.weight": np.ones((2, 2), "f4")}
@@ -122,6 +129,7 @@ def test_order_is_that_of_the_numbers_and_the_classifier_is_never_read(tmp_path:
     assert list(file.layers) == [f"features.{n}" for n in (0, 3, 6, 9, 12)]
 
 
+@pytest.mark.quick
 def test_usual_wrappings_of_a_state_dict(small: Layers, tmp_path: Path) -> None:
     """A checkpoint around it, DataParallel's prefix, and `model.features` saved by itself."""
     for change in ("module.{}", "{}", "bare"):
@@ -136,6 +144,7 @@ def test_usual_wrappings_of_a_state_dict(small: Layers, tmp_path: Path) -> None:
             assert_same(formats.read(tmp_path / name).layers, small)
 
 
+@pytest.mark.quick
 def test_weights_that_are_integers(small: Layers, tmp_path: Path) -> None:
     tensors = {name: array.astype("i8") for name, array in state_dict(small).items()}
     zip_file(tmp_path / "a.pth", *pickled(tensors))
@@ -144,6 +153,7 @@ def test_weights_that_are_integers(small: Layers, tmp_path: Path) -> None:
         assert "features.0 is of type int64" in refused(path)
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("name", [*WRITERS, "own.h5"])
 def test_truncated_files(name: str, small: Layers, tmp_path: Path) -> None:
     own = {"network": "small", "preprocessing": "keras"}
@@ -155,6 +165,7 @@ def test_truncated_files(name: str, small: Layers, tmp_path: Path) -> None:
         refused(tmp_path / name)
 
 
+@pytest.mark.quick
 def test_files_that_are_no_weights(small: Layers, tmp_path: Path) -> None:
     def file(content: bytes) -> Path:
         (tmp_path / "a").write_bytes(content)
@@ -182,6 +193,7 @@ def test_files_that_are_no_weights(small: Layers, tmp_path: Path) -> None:
     assert "'jaxstyle-3'; this jaxstyle reads 'jaxstyle-1' and 'jaxstyle-2'" in refused(tmp_path / "a")
 
 
+@pytest.mark.quick
 def test_state_dicts_of_other_networks(tmp_path: Path) -> None:
     kernel, bias = np.ones((2, 3, 3, 3), "f4"), np.ones(2, "f4")
 
@@ -207,6 +219,7 @@ def test_state_dicts_of_other_networks(tmp_path: Path) -> None:
     assert "a list" in refused(tmp_path / "b.pth")
 
 
+@pytest.mark.quick
 def test_keras_files_of_other_networks(small: Layers, tmp_path: Path) -> None:
     write_keras_new(tmp_path / "a.h5", small)
     for names in (["block1_conv2/bias:0"] * 3, ["block1_conv2/kernel:0"] * 2):
@@ -220,6 +233,7 @@ def test_keras_files_of_other_networks(small: Layers, tmp_path: Path) -> None:
     assert "int64" in refused(tmp_path / "a.h5")
 
 
+@pytest.mark.quick
 def test_normalisations_and_layers_without_a_bias_are_read_and_dense_ones_are_not(tmp_path: Path) -> None:
     """Batch normalisation must never be passed over: its convolutions alone look like a plain network's."""
     rng = np.random.default_rng(3)
@@ -245,6 +259,7 @@ def test_normalisations_and_layers_without_a_bias_are_read_and_dense_ones_are_no
         np.testing.assert_array_equal(layers["scaled"], [four["weight"], four["bias"]])
 
 
+@pytest.mark.quick
 def test_writing_is_all_or_nothing(small: Layers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     attributes = {"network": "small", "preprocessing": "keras"}
     formats.write(tmp_path / "own.h5", small, attributes)

@@ -12,7 +12,7 @@ from jaxstyle.networks.vgg import VGG
 from jaxstyle.weights import convert, fetch, load_network, show
 from tiny_weights import OTHER, TINY, assert_params, line, random_params, save, write_keras, write_safetensors
 
-pytestmark = pytest.mark.usefixtures("cache")
+pytestmark = [pytest.mark.quick, pytest.mark.usefixtures("cache")]
 
 # Loading
 

@@ -12,7 +12,7 @@ from jaxstyle.networks import ARCHITECTURES, PREPROCESSING
 from jaxstyle.weights import DownloadError, WeightsInfo, cache_folder, convert, describe, fetch, load_network, registry
 from tiny_weights import assert_params, line, random_params, save, write_keras
 
-pytestmark = pytest.mark.usefixtures("cache")
+pytestmark = [pytest.mark.quick, pytest.mark.usefixtures("cache")]
 
 # The registry and what is shipped
 

@@ -26,6 +26,8 @@ from containers import (
 from jaxstyle.weights import formats
 from weight_files import Layers, assert_same, refused, state_dict, write_zip
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.mark.parametrize("container", [zip_file, stream_file])
 def test_shared_storages_offsets_and_strides(container: Callable[..., None], tmp_path: Path) -> None:
