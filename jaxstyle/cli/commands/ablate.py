@@ -105,6 +105,7 @@ def sweep_of(options: Options, out: Path) -> SweepOptions:
         "size": options.size,
         "min_size": options.size,
         "steps": options.steps,
+        "optimizer": "adam",
         "rate": options.rate,
         "init": options.init,
         "seed": options.seed,
