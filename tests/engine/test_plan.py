@@ -30,14 +30,14 @@ ONE_SCALE = {"min_size": 64, "steps": 2}  # which compiles in half the time
 
 
 def batch(**options) -> Plan:
-    return plan(weights=Weights(style=STYLES), batch=True, **(ONE_SCALE | options))
+    return plan(weights=Weights(style=STYLES), batch=True, **(ONE_SCALE | {"solver": Adam()} | options))
 
 
 @pytest.mark.quick
 def test_the_usual_plan() -> None:
     made, shape = make_plan(CONTENT, [STYLE], network=network(module=DEEP))
     assert shape == () and made.batch is None is made.program.batched and not made.traced
-    assert made.program.objective == default_objective(made.network) and made.program.solver == Adam()
+    assert made.program.objective == default_objective(made.network) and made.program.solver == Lbfgs()
     assert (made.steps, made.program.decay, made.program.init) == (defaults.STEPS, 0.0, "content")
     assert made.scales == (Scale((46, 64), 64),)  # smaller than the coarsest usual one
     assert made.device == jax.devices()[0] and made.on_cpu
