@@ -79,7 +79,7 @@ def test_the_axis_of_a_batch_stands_for_all_axes() -> None:
 
 
 def test_one_of_a_batch_is_the_plan_of_that_transfer() -> None:
-    one, expected = batch().single(1), plan(weights=Weights(style=STYLES[1]), **ONE_SCALE)
+    one, expected = batch().single(1), plan(weights=Weights(style=STYLES[1]), solver=Adam(), **ONE_SCALE)
     assert one.program == expected.program and one.batch is None and one.scales == expected.scales
     for a, b in zip(jax.tree.leaves(one.inputs), jax.tree.leaves(expected.inputs), strict=True):
         assert a.shape == b.shape and (a == b).all()

@@ -58,7 +58,7 @@ def test_each_lane_is_the_transfer_with_its_weights():
 
 
 LANES = {
-    "content weight": {"weights": Weights(content=np.float32([0.5, 2, 0]))},
+    "content weight": {"weights": Weights(content=np.float32([50, 2, 0]))},
     "variation": {"weights": Weights(variation=np.float32([0, 3, 300]))},
     "layers": {"weights": Weights(layers=np.float32([[1, 1, 1, 1, 1], [4, 2, 1, 0, 0], [0, 0, 0, 0, 1]]))},
     "mix": {"styles": [STYLE, picture(5)], "weights": Weights(mix=np.float32([[1, 0], [1, 1], [0, 1]]))},
@@ -98,7 +98,7 @@ def test_whatever_varies_each_lane_is_the_transfer_with_it(options):
     assert result.image.shape == (3, 46, 64, 3)
     for i in range(3):
         same(lane(result, i), transfer(**(usual | alone(options, i))))
-    assert np.abs(result.image[0] - result.image[2]).max() > 0.003
+    assert np.abs(result.image[0] - result.image[2]).max() > 0.005
 
 
 def test_axes_are_broadcast_together():
