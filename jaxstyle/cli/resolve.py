@@ -152,6 +152,7 @@ def open_network(settings: NetworkSettings, quiet: bool) -> Network:
             pooling=settings.pooling,
             padding=settings.padding,
             dtype=settings.precision,
+            preprocessing=settings.preprocessing,
             progress=downloading.progress,
             notice=downloading.notice,
         )
