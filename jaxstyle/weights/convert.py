@@ -120,10 +120,10 @@ def convert(
     if out is None and registry.shipped(f"{network}.h5"):
         raise InputError(f"{network} comes with jaxstyle and is not taken from the cache; say where to write")
     out = cache_folder() / f"{network}.h5" if out is None else Path(out).expanduser()
-    entry = registry.entry_by_hash(path, file.kind, network)
     if file.kind == "jaxstyle":  # ours already: what it says of its origin stays true
         origin: dict[str, Any] = {key: file.attributes.get(key, "") for key in ("source", "licence", "sha256")}
     else:
+        entry = registry.entry_by_hash(path, network)
         source, licence = ((*entry.places, entry.origin)[0], entry.licence) if entry else (path.name, "unknown")
         origin = {"source": source, "licence": licence, "sha256": digest(path, "sha256")}
     preprocessing = preprocessing or preprocessing_of(file, path, network, notice or warnings.warn)

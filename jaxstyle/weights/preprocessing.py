@@ -19,7 +19,7 @@ from jaxstyle.networks.layers import Convolution
 from jaxstyle.weights import registry
 from jaxstyle.weights.formats import WeightsFile
 
-MARGIN = 1.05  # of the norms of two colours' weights, so that they are told apart
+MARGIN = 1.08  # of the norms of two colours' weights, so that they are told apart
 UNIT_GAINS = (1.0, 2.0)  # geometric means of the norms of kernels which see values of about one, ...
 SMALL_GAINS = (0.2, 0.85)  # ... and of those which see values up to 255
 SEEN = 5  # convolutions that are looked at
@@ -75,13 +75,13 @@ def verdicts_of(file: WeightsFile, path: Path, network: str | None) -> list[Verd
         known_preprocessing(own, path)
     if file.kind == "jaxstyle":  # whoever made it has answered the question
         return [Verdict(file.preprocessing, "its own word")]
-    entry = registry.entry_by_hash(path, file.kind, network)
+    entry = registry.entry_by_hash(path, network)
     found = [
         ("its own word", own),
         ("its hash", entry.preprocessing if entry else ""),
         ("the names of its layers", _by_layers(file, network)),
         ("its first kernels", by_kernels(file)),
-        ("the file's name", _by_name(path)),
+        ("the file's name", "" if own else _by_name(path)),
     ]
     return [Verdict(preprocessing, by) for by, preprocessing in found if preprocessing]
 

@@ -122,14 +122,14 @@ def in_turn(network: str, source: str | None) -> list[WeightsInfo]:
     return [first] if source else [first, *others]
 
 
-def entry_by_hash(path: Path, format: str, network: str | None) -> WeightsInfo | None:
-    """The entry that a file, or the package that it is from, has; None if there is none of that format and network.
+def entry_by_hash(path: Path, network: str | None) -> WeightsInfo | None:
+    """The entry that a file, or the package that it is from, has; None if there is none of that network.
 
     A network of None is any. Where sizes are known, they rule most entries out before anything is read.
     """
     size = path.stat().st_size
     for entry in entries():
-        if entry.format == format and network in (entry.network, None):
+        if network in (entry.network, None):
             hashes = (entry.hash if entry.bytes in (0, size) else "", entry.member_hash)
             if any(matches(path, expected) for expected in filter(None, hashes)):
                 return entry

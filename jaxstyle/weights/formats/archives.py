@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
-from jaxstyle.weights.formats.stored import Region
+from jaxstyle.weights.formats.stored import Refusal, Region
 
-MOST_DIRECTORY = 2_000_000  # bytes: some 20,000 files
+MOST_DIRECTORY = 1_000_000  # bytes: some 10,000 files
 MOST_UNPACKED = 200_000_000  # bytes of one file
 
 
@@ -28,7 +28,7 @@ class _Careful:
             size = self.seek(0, os.SEEK_END) - place
             self.seek(place)
         if size > MOST_DIRECTORY:
-            raise ValueError(f"a directory of {size} bytes")
+            raise Refusal(f"is an archive of more files than any with weights (their list has {size} bytes)")
         return self._file.read(size)
 
 

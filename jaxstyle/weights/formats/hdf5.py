@@ -14,12 +14,12 @@ import sys
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from jaxstyle.weights.formats import hdf5_index
-from jaxstyle.weights.formats.stored import Region, Stored
+from jaxstyle.weights.formats.stored import Refusal, Region, Stored, called
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 MOST_UNPACKED = 100_000_000  # bytes of one array; the largest kernel of VGG19 has 9 million
@@ -35,7 +35,7 @@ class Tree:
     Attributes:
       groups: attributes of each group.
       found: what `hdf5_index` has found of each array.
-      links: what kind of link is there that was not followed.
+      links: where a link leads that was not followed.
       region: where the file is.
     """
 
@@ -49,25 +49,29 @@ class Tree:
 
         Raises:
           ValueError: there is none.
+          Refusal: a link is on the way to it.
         """
-        if path not in self.groups:
-            raise ValueError(self._missing(path))
+        self._check(path, self.groups)
         return self.groups[path]
 
     def array(self, path: str) -> Stored:
         """An array.
 
         Raises:
-          ValueError: there is none, or it cannot be read.
+          ValueError: there is none, or it reaches past the end.
+          Refusal: it is in another file.
         """
-        if path not in self.found:
-            raise ValueError(self._missing(path))
+        self._check(path, self.found)
         found = self.found[path]
-        if "unread" in found:
-            raise ValueError(f"{path} {found['unread']}")
+        if "elsewhere" in found:
+            raise Refusal(f"keeps {called(path)} {found['elsewhere']}, which are not opened")
         shape, type_ = tuple(found["shape"]), found["type"]
-        if type_[:1] not in "<>|":
-            return Stored(shape, type_, 0, lambda: np.zeros(0))  # which is refused by its type
+        if "unread" in found:
+
+            def fail() -> NoReturn:
+                raise ValueError(f"{path} {found['unread']}")
+
+            return Stored(shape, type_, 0, fail)
         if "offset" in found:
             return self.region.array(found["offset"], shape, type_)
         return _chunked(self.region, path, shape, np.dtype(type_), found)
@@ -84,11 +88,15 @@ class Tree:
             names.setdefault(group, []).append(name)
         return names
 
-    def _missing(self, path: str) -> str:
-        """Why there is nothing at a path: perhaps a link on the way, which was not followed."""
+    def _check(self, path: str, things: Mapping[str, object]) -> None:
+        """Whether there is something at a path, and no link on the way."""
+        if path in things:
+            return
         parts = path.split("/")
-        ways = ("/".join(parts[:n]) for n in range(1, len(parts) + 1))
-        return next((f"{way} is {self.links[way]}" for way in ways if way in self.links), f"it has no {path}")
+        for way in ("/".join(parts[:n]) for n in range(1, len(parts) + 1)):
+            if way in self.links:
+                raise Refusal(f"has a link at {called(way)} to {self.links[way]}, which is not followed")
+        raise ValueError(f"it has no {path}")
 
 
 def tree(region: Region, trusted: bool) -> Tree:
@@ -100,8 +108,12 @@ def tree(region: Region, trusted: bool) -> Tree:
 
     Raises:
       ValueError: it is damaged, or made to break its reader.
+      Refusal: it has more of something than any file of weights.
     """
-    found = hdf5_index.index(*region[:3]) if trusted else _found_elsewhere(region)
+    try:
+        found = hdf5_index.index(*region[:3]) if trusted else _found_elsewhere(region)
+    except hdf5_index.TooMuchError as error:
+        raise Refusal(str(error)) from error
     return Tree(found["groups"], found["arrays"], found["links"], region)
 
 
@@ -126,6 +138,8 @@ def _found_elsewhere(region: Region) -> dict[str, Any]:
         raise ValueError(fails) from error
     finally:
         region.file.seek(0, os.SEEK_END)  # it has moved, which this file's buffer does not know
+    if "refusal" in found:
+        raise Refusal(found["refusal"])
     if "error" in found:
         raise ValueError(found["error"])
     return found

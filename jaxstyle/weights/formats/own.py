@@ -34,6 +34,7 @@ def read_own(tree: Tree) -> StoredFile:
         raise Refusal(f"is of format {called(attributes['format'])!r}; this jaxstyle reads {known}")
     layers = {}
     for name in attributes["layers"].split():
+        tree.group(name)
         arrays = {key: tree.array(f"{name}/{key}") for key in tree.inside(name)}
         codebook = None
         if coded := arrays.keys() & {"codes", "table"}:

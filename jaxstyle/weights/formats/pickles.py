@@ -59,8 +59,8 @@ def _tensor(*arguments: Any) -> Tensor:
     raise ValueError("a tensor that makes no sense")
 
 
-def _parameter(*arguments: Any) -> Any:
-    return arguments[0]
+def _parameter(tensor: Any = None, *_: Any) -> Any:
+    return tensor
 
 
 # `_rebuild_tensor` is what torchvision's own VGG files, of 2017, still say.
@@ -95,8 +95,8 @@ class Machine:
         """The next pickle's value: numbers, texts, tuples, lists, tensors, and dicts without the keys that are no text.
 
         Raises:
-          Refusal: it asks for what weights do not need.
-          ValueError: it is damaged, or larger than any state dict.
+          Refusal: it asks for what weights do not need, or is larger than any state dict.
+          ValueError: it is damaged.
         """
         self._stack: list[Any] = []
         self._memo: dict[int, Any] = {}
@@ -104,16 +104,15 @@ class Machine:
             self._spend(1)
             if instruction.name == "STOP":
                 return self._stack.pop()
-            _RUN.get(instruction.name, Machine._unknown)(self, argument)
+            if instruction.name not in _RUN:
+                raise Refusal(f"has a pickle that is no state dict's (it does {instruction.name})")
+            _RUN[instruction.name](self, argument)
         raise ValueError("a pickle without an end")
 
     def _spend(self, steps: int) -> None:
         self._left -= steps
         if self._left < 0:
-            raise ValueError("a pickle larger than any state dict")
-
-    def _unknown(self, argument: Any) -> None:
-        raise ValueError("a pickle that does what state dicts do not")
+            raise Refusal("holds a pickle larger than any state dict")
 
     def _push(self, value: Any) -> None:
         self._stack.append(value)

@@ -5,11 +5,12 @@ and last byte; it is read once.
 """
 
 import json
+from typing import Any
 
 import numpy as np
 
 from jaxstyle.weights.formats.state_dicts import read_state_dict
-from jaxstyle.weights.formats.stored import BFLOAT16, Region, Stored, StoredFile, check_number
+from jaxstyle.weights.formats.stored import BFLOAT16, Refusal, Region, Stored, StoredFile, check_number
 
 MOST_HEADER = 2_000_000  # bytes; that of VGG19 has 3,000
 _TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": BFLOAT16, "BOOL": "|b1"}
@@ -20,17 +21,17 @@ def read_safetensors(region: Region) -> StoredFile:
     """What such a file holds."""
     size = int.from_bytes(region.read(0, 8), "little")
     if size > MOST_HEADER:
-        raise ValueError(f"a header of {size} bytes")
+        raise Refusal(f"has a header of {size:.2g} bytes; no more than {MOST_HEADER:.2g} are read")
     header = json.loads(region.read(8, size))
     attributes = header.pop("__metadata__", {})
     check_number(len(header))
     data = Region(region.file, region.start + 8 + size, region.size - 8 - size)
-    tensors = {key: _tensor(data, key, **entry) for key, entry in header.items()}
+    tensors = {key: _tensor(data, key, entry) for key, entry in header.items()}
     return read_state_dict("safetensors", tensors, {str(key): str(value) for key, value in attributes.items()})
 
 
-def _tensor(data: Region, key: str, dtype: str, shape: list[int], data_offsets: list[int]) -> Stored:
-    begin, end = data_offsets
+def _tensor(data: Region, key: str, entry: dict[str, Any]) -> Stored:
+    dtype, shape, (begin, end) = (entry[part] for part in ("dtype", "shape", "data_offsets"))
     sound = all(type(n) is int and 0 <= n < 2**63 for n in (begin, end, *shape)) and len(shape) <= 32
     if not sound or begin > end or end > data.size:
         raise ValueError(f"{key} has a shape or a place that makes no sense")

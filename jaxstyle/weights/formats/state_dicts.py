@@ -11,8 +11,6 @@ import numpy as np
 from jaxstyle.networks.layers import Convolution, Normalisation, Scaling
 from jaxstyle.weights.formats.stored import Refusal, Stored, StoredFile, StoredLayer, called
 
-NO_CONVOLUTIONS = "is a state dict without convolutions (NAME.weight of four axes)"
-
 
 def natural(name: str) -> list[tuple[int, str]]:
     """A key by which `features.10` comes after `features.9`."""
@@ -39,7 +37,7 @@ def read_state_dict(kind: str, tensors: Mapping[str, Stored], attributes: Mappin
         if not dense and parts.keys() & {"weight", "running_mean"}:  # others are buffers
             layers[name] = _layer(name, parts)
     if not any(layer.kind is Convolution for layer in layers.values()):
-        raise Refusal(NO_CONVOLUTIONS)
+        raise Refusal("is a state dict without convolutions (NAME.weight of four axes)")
     return StoredFile(kind, layers, attributes.get("preprocessing", "torchvision"), attributes)
 
 
@@ -69,7 +67,7 @@ def _layer(name: str, arrays: Mapping[str, Stored]) -> StoredLayer:
     raise Refusal(f"is no convolution and no normalisation (it has {has})", name)
 
 
-def _constant(like: Stored, value: float) -> Stored:
+def _constant(like: Stored, value: int) -> Stored:
     """An array of that shape and type which is the same everywhere."""
     return Stored(like.shape, like.type, 0, lambda: np.full(like.shape, value, like.dtype))
 

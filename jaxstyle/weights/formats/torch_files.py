@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxstyle.weights.formats.archives import Archive
 from jaxstyle.weights.formats.pickles import MOST_BYTES, Machine, Storage, Tensor
-from jaxstyle.weights.formats.state_dicts import NO_CONVOLUTIONS, read_state_dict
+from jaxstyle.weights.formats.state_dicts import read_state_dict
 from jaxstyle.weights.formats.stored import (
     BFLOAT16,
     Refusal,
@@ -83,13 +83,14 @@ def _state_dict(value: Any) -> dict[str, Tensor]:
     """The tensors of what was pickled: a state dict, or a checkpoint that has one inside.
 
     Raises:
-      Refusal: there is none, or there are several, of which none has a usual name.
+      Refusal: it is something else, or there are several, of which none has a usual name.
     """
     if not isinstance(value, dict):
         raise Refusal(f"holds no state dict but a {type(value).__name__.lower()}")
-    found = [(path, tensors) for path, tensors in _dicts(value) if any(map(_is_kernel, tensors.items()))]
+    dicts = [*_dicts(value)]
+    found = [(path, tensors) for path, tensors in dicts if any(map(_is_kernel, tensors.items()))]
     if not found:
-        raise Refusal(NO_CONVOLUTIONS)
+        return dicts[0][1]
     shallowest = [(path, tensors) for path, tensors in found if len(path) == len(found[0][0])]
     usual = [next((one for one in shallowest if one[0][-1:] == (name,)), None) for name in _USUAL]
     chosen = shallowest[0] if len(shallowest) == 1 else next(filter(None, usual), None)
