@@ -5,6 +5,7 @@ Exit codes: 0 done, 2 the input is wrong, 1 anything else, 130 after Ctrl-C.
 """
 
 import _thread
+import ast
 import contextlib
 import importlib
 import inspect
@@ -15,6 +16,7 @@ import threading
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
+from importlib.resources import files
 from typing import Any
 
 from jaxstyle import __version__
@@ -106,9 +108,9 @@ def command_names() -> list[str]:
 
 
 def _summary(name: str) -> str:
-    """A command's help in one line."""
-    command = importlib.import_module(f"{commands.__name__}.{name}")
-    return (command.__doc__ or "").partition("\n")[0]
+    """A command's help in one line, read and not imported: what all commands need together is slow to load."""
+    source = files(commands).joinpath(f"{name}.py").read_text("utf-8")
+    return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
 
 
 def _help_of_actions(prog: str, command: Any) -> str:
