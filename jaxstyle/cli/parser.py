@@ -2,8 +2,8 @@
 
 A field says by its annotation what it takes: `Annotated[int, Whole(1, 10)]` is `--name N`, a bool is a switch, and
 `Several`, `Positional` and `Named` say the rest. Its line under "Attributes:" in the docstring is its help, in which
-{NAME} stands for a default of `jaxstyle.defaults`. A field that is itself such a dataclass adds the options of that one,
-in a group for each dataclass that it inherits from.
+{NAME} stands for a default of `jaxstyle.defaults`. A field that is itself such a dataclass adds the options of that
+one, in a group for each dataclass that it inherits from.
 
 Nothing here is slow to import.
 """

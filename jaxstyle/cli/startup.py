@@ -1,5 +1,5 @@
-"""What a command changes of its process, at its start: JAX's configuration, and the memory allocator. The library changes
-nothing."""
+"""What a command changes of its process, at its start: JAX's configuration, and the memory allocator. The library
+changes nothing."""
 
 import contextlib
 import ctypes

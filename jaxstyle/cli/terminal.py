@@ -1,5 +1,5 @@
-"""The terminal: a command's error, and progress on stderr, a bar on a terminal; elsewhere, into a log say, a line for each
-scale or download."""
+"""The terminal: a command's error, and progress on stderr, a bar on a terminal; elsewhere, into a log say, a line for
+each scale or download."""
 
 import contextlib
 import sys

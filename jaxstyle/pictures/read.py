@@ -95,6 +95,11 @@ def _check_size(size: object) -> None:
 
 
 def open_file(path: StrPath) -> BinaryIO:
+    """A picture's file, opened to be read.
+
+    Raises:
+      InputError: it is not there, is no plain file, is empty, or cannot be read.
+    """
     source, name = Path(path), shown(path)
     try:
         if not source.exists():

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxstyle.pictures.write import check_writable
 
 from jaxstyle.errors import InputError
 from jaxstyle.files import StrPath, plain_values, write_files
+from jaxstyle.pictures.write import check_writable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
