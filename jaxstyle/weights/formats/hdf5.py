@@ -22,7 +22,7 @@ from jaxstyle.weights.formats import hdf5_index
 from jaxstyle.weights.formats.stored import Refusal, Region, Stored, called
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
-MOST_UNPACKED = 100_000_000  # bytes of one array; the largest kernel of VGG19 has 9 million
+MOST_ARRAY = 100_000_000  # bytes of one array in chunks; the largest kernel of VGG19 has 9 million
 _PATIENCE = 20.0  # seconds, where the process that looks through a file cannot be confined to fewer
 
 Attributes = Mapping[str, str | list[str]]
@@ -93,10 +93,10 @@ class Tree:
         if path in things:
             return
         parts = path.split("/")
-        for way in ("/".join(parts[:n]) for n in range(1, len(parts) + 1)):
+        for way in ("/".join(parts[:n]) for n in range(1, min(len(parts), hdf5_index.DEEPEST + 1) + 1)):
             if way in self.links:
                 raise Refusal(f"has a link at {called(way)} to {self.links[way]}, which is not followed")
-        raise ValueError(f"it has no {path}")
+        raise ValueError(f"it has no {called(path)}")
 
 
 def tree(region: Region, trusted: bool) -> Tree:
@@ -122,7 +122,6 @@ def _found_elsewhere(region: Region) -> dict[str, Any]:
     command = [sys.executable or "python3", "-P", hdf5_index.__file__, str(region.start), str(region.size)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"}
     environment |= {"HDF5_PLUGIN_PRELOAD": "::"}  # no filters from elsewhere
-    fails = "the HDF5 library breaks down over it"
     try:
         done = subprocess.run(
             command,
@@ -134,8 +133,12 @@ def _found_elsewhere(region: Region) -> dict[str, Any]:
             check=True,
         )
         found = json.loads(done.stdout)
+    except OSError as error:
+        raise Refusal(
+            f"is not read: HDF5 is looked through in a process of its own, which cannot be run ({error.strerror})"
+        ) from error
     except (subprocess.SubprocessError, ValueError) as error:
-        raise ValueError(fails) from error
+        raise ValueError("the HDF5 library breaks down over it") from error
     finally:
         region.file.seek(0, os.SEEK_END)  # it has moved, which this file's buffer does not know
     if "refusal" in found:
@@ -151,10 +154,12 @@ def _chunked(region: Region, path: str, shape: tuple[int, ...], dtype: np.dtype,
     if unknown := [name for name in filters if name not in ("deflate", "shuffle")]:
         raise ValueError(f"{path} is packed by {unknown[0]!r}; only gzip and shuffle are read")
 
+    rows = [range(0, side, step) for side, step in zip(shape, chunk, strict=True)]
+    wanted = math.prod(map(len, rows))
+    unpacked = wanted * math.prod(chunk) * dtype.itemsize
+
     def read() -> np.ndarray:
-        rows = [range(0, side, step) for side, step in zip(shape, chunk, strict=True)]
-        wanted = math.prod(map(len, rows))
-        if wanted * math.prod(chunk) * dtype.itemsize > MOST_UNPACKED:
+        if unpacked > MOST_ARRAY:
             raise ValueError(f"{path} of {shape} in chunks of {chunk} is larger than any array of weights")
         places = {tuple(row[:-3]): row[-3:] for row in found["chunks"]}
         if len(places) != wanted:
@@ -169,7 +174,7 @@ def _chunked(region: Region, path: str, shape: tuple[int, ...], dtype: np.dtype,
         return values
 
     cost = sum(row[-1] for row in found["chunks"])
-    return Stored(shape, dtype.str, cost, read)
+    return Stored(shape, dtype.str, cost, read, unpacked)
 
 
 def _unpacked(data: bytes, filters: Sequence[str], mask: int, elements: int, itemsize: int) -> bytes:

@@ -21,6 +21,7 @@ import numpy as np
 
 MOST_OBJECTS = 8_000  # groups, arrays and attributes; DenseNet121 in Keras 3 has 1,900, with its optimizer 3,400
 MOST_TEXT = 4_000_000  # characters of attributes and names
+MOST_TEXTS = 20_000  # in attributes that are lists; DenseNet121 in Keras 2 has 1,300
 MOST_CHUNKS = 50_000
 DEEPEST = 32  # groups in one another
 MEMORY = 200_000_000  # bytes more than an idle process has
@@ -77,7 +78,7 @@ def index(file: BinaryIO, start: int, size: int) -> dict[str, Any]:
       TooMuchError: more of anything than any file of weights has.
     """
     found: dict[str, dict[str, Any]] = {"groups": {}, "arrays": {}, "links": {}}
-    left = {"objects": MOST_OBJECTS, "characters of text": MOST_TEXT, "chunks": MOST_CHUNKS}
+    left = {"objects": MOST_OBJECTS, "texts": MOST_TEXTS, "characters of text": MOST_TEXT, "chunks": MOST_CHUNKS}
 
     def spend(what: str, number: int = 1) -> None:
         left[what] -= number
@@ -124,6 +125,7 @@ def _attributes(group: Any, spend: Any) -> dict[str, str | list[str]]:
         value = attributes[name] if 0 < values <= MOST_OBJECTS else np.zeros(0)
         several = isinstance(value, np.ndarray)
         texts = [_text(x) for x in value.ravel()] if isinstance(value, np.ndarray) else [_text(value)]
+        spend("texts", len(texts))
         spend("characters of text", sum(map(len, texts)))
         found[name] = texts if several else texts[0]
     return found

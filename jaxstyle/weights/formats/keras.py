@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from jaxstyle.networks.layers import Convolution, Normalisation
 from jaxstyle.weights.formats.hdf5 import Attributes, Tree
 from jaxstyle.weights.formats.state_dicts import natural
-from jaxstyle.weights.formats.stored import Refusal, Stored, StoredFile, StoredLayer
+from jaxstyle.weights.formats.stored import Refusal, Stored, StoredFile, StoredLayer, listed
 
 # What the arrays of a layer are, by their numbers of axes.
 _KINDS = {
@@ -38,7 +38,7 @@ def read_keras(tree: Tree) -> StoredFile:
             continue  # pooling and input layers have no weights; dense ones come after the last convolution
         kind, fields = _KINDS.get(tuple(len(weight.shape) for weight in weights), (None, ()))
         if kind is None:
-            shapes = ", ".join(str(weight.shape) for weight in weights)
+            shapes = listed(weight.shape for weight in weights)
             raise Refusal(f"is no convolution and no normalisation (it has {shapes})", name)
         layers[name] = StoredLayer(kind, dict(zip(fields, weights, strict=True)))
     return StoredFile("keras", layers, "keras", {})

@@ -6,7 +6,7 @@ are "jaxstyle-1".
 """
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from jaxstyle.files import open_plain
 from jaxstyle.networks.layers import Convolution, Layer, Scaling
 from jaxstyle.weights.codebooks import Codebook, described
 from jaxstyle.weights.formats.hdf5 import Tree
-from jaxstyle.weights.formats.stored import Refusal, StoredFile, StoredLayer, called
+from jaxstyle.weights.formats.stored import Refusal, StoredFile, StoredLayer, called, listed
 from jaxstyle.weights.scratch import scratch_folder
 
 FORMAT = "jaxstyle-1"
@@ -39,17 +39,13 @@ def read_own(tree: Tree) -> StoredFile:
         codebook = None
         if coded := arrays.keys() & {"codes", "table"}:
             if len(coded) == 1 or "kernel" in arrays:
-                raise Refusal(f"has {_listed(arrays)}, not codes and a table, or a kernel", name)
+                raise Refusal(f"has {listed(arrays)}, not codes and a table, or a kernel", name)
             codebook = (arrays.pop("codes"), arrays.pop("table"))
         kind = Convolution if codebook or "kernel" in arrays else Scaling
         if not arrays.keys() <= set(kind._fields) or (kind is Scaling and len(arrays) < 2):
-            raise Refusal(f"has {_listed(arrays)}", name)
+            raise Refusal(f"has {listed(arrays) or 'no arrays'}", name)
         layers[name] = StoredLayer(kind, arrays, codebook)
     return StoredFile("jaxstyle", layers, attributes["preprocessing"], attributes)
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(map(called, names)) or "no arrays"
 
 
 def read_attributes(path: str | os.PathLike[str]) -> dict[str, str]:
@@ -70,13 +66,13 @@ def write(
     """Writes our own HDF5, all or nothing: whatever happens, `path` is either as before or complete.
 
     Args:
-      path: the file; one already there is replaced.
+      path: the file; one already there is replaced, and where it is a link, the one that this leads to.
       layers: name -> convolution or scaling, shallow to deep.
       attributes: text for the root's attributes; `format`, `layers` and `codebooks` are added here.
       dtype: of the arrays in the file, float16 or float32.
       codebooks: name -> codebook, for convolutions whose kernel is kept as that, without loss.
     """
-    path, codebooks = Path(path), codebooks or {}
+    path, codebooks = Path(os.path.realpath(path)), codebooks or {}
     about = {"format": WITH_CODEBOOKS, "codebooks": described(codebooks.values())} if codebooks else {"format": FORMAT}
     with scratch_folder(path.parent) as folder:
         part = folder / "part.h5"

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from jaxstyle.networks.layers import Convolution, Normalisation, Scaling
-from jaxstyle.weights.formats.stored import Refusal, Stored, StoredFile, StoredLayer, called
+from jaxstyle.weights.formats.stored import Refusal, Stored, StoredFile, StoredLayer, listed
 
 
 def natural(name: str) -> list[tuple[int, str]]:
@@ -63,7 +63,7 @@ def _layer(name: str, arrays: Mapping[str, Stored]) -> StoredLayer:
         # Trained without scale and offset it has neither.
         scale, offset = arrays.get("weight", _constant(mean, 1)), arrays.get("bias", _constant(mean, 0))
         return StoredLayer(Normalisation, {"scale": scale, "offset": offset, "mean": mean, "variance": variance})
-    has = ", ".join(f"{called(part)} {array.shape}" for part, array in sorted(arrays.items()))
+    has = listed(f"{part} {array.shape}" for part, array in sorted(arrays.items()))
     raise Refusal(f"is no convolution and no normalisation (it has {has})", name)
 
 

@@ -4,9 +4,10 @@ A file of weights may say anything of itself. So a reader first finds out what a
 time and memory whatever that is, and numbers are read when all of it has been compared with what is wanted.
 """
 
+import itertools
 import math
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import BinaryIO, NamedTuple
 
@@ -20,6 +21,7 @@ MOST_BYTES = 4_000_000_000  # of a file; the largest of the registry has 575 mil
 MOST_WEIGHTS = 50_000_000  # in one file; VGG19 has 20 million
 MOST_LAYERS = 5_000  # DenseNet121 has 242
 MOST_TENSORS = 10_000  # DenseNet121 has 727
+MOST_UNPACKED = 8 * MOST_WEIGHTS  # bytes that all packed arrays have, as of the largest file in float64
 
 BFLOAT16 = "bfloat16"  # a type that NumPy has not; read as float32
 
@@ -41,12 +43,14 @@ class Stored:
       type: NumPy's name, such as "<f4", or "bfloat16", or what else the file calls it.
       cost: bytes of the file that reading it takes.
       read: its values, in the file's type, bfloat16 as float32; raises whatever a damaged file makes it.
+      unpacked: bytes that these become where they are packed, more than its own where its chunks reach beyond it.
     """
 
     shape: tuple[int, ...]
     type: str
     cost: int
     read: Callable[[], np.ndarray]
+    unpacked: int = 0
 
     @property
     def size(self) -> int:
@@ -201,8 +205,11 @@ def check_layers(layers: Mapping[str, StoredLayer], size: int) -> None:
     weights = sum(math.prod(shape) for layer in layers.values() for shape in layer.shapes.values())
     if weights > MOST_WEIGHTS:
         raise Refusal(f"has {weights:.2g} weights; no more than {MOST_WEIGHTS:.2g} are read")
-    if sum(array.cost for layer in layers.values() for array in layer.all_arrays) > 2 * size:
+    arrays = [array for layer in layers.values() for array in layer.all_arrays]
+    if sum(array.cost for array in arrays) > 2 * size:
         raise Refusal("has layers that share the same bytes")
+    if (unpacked := sum(array.unpacked for array in arrays)) > MOST_UNPACKED:
+        raise Refusal(f"unpacks to {unpacked:.2g} bytes; no more than {MOST_UNPACKED:.2g} are")
 
 
 class StoredFile(NamedTuple):
@@ -217,3 +224,9 @@ class StoredFile(NamedTuple):
 def called(name: str) -> str:
     """A name that a file gives, as it can stand in a message."""
     return shown(name if len(name) <= 80 else f"{name[:77]}...")
+
+
+def listed(things: Iterable[object]) -> str:
+    """A few things that a file has, as they can stand in a message."""
+    found = [called(str(thing)) for thing in itertools.islice(things, 9)]
+    return ", ".join(found if len(found) < 9 else [*found[:8], "..."])

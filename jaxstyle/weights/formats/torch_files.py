@@ -5,6 +5,7 @@ five pickles and then the storages, each a count of 8 bytes and little-endian el
 """
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -22,11 +23,13 @@ from jaxstyle.weights.formats.stored import (
     called,
     check_number,
     from_bfloat16,
+    listed,
 )
 
 MAGIC = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")  # the first pickle of the older container
 DEEPEST = 4  # dicts in one another, among which a state dict is looked for
 _USUAL = ("state_dict", "model_state_dict", "model", "net", "network", "module", "params")
+_WORDS = {Tensor: "a tensor", list: "a list", tuple: "a tuple", str: "a text", type(None): "nothing"}
 
 Places = Callable[[Storage], Region]
 
@@ -58,7 +61,8 @@ def read_stream(region: Region) -> StoredFile:
     for _ in ("magic number", "protocol", "system"):
         machine.load()
     value, keys = machine.load(), machine.load()
-    if not isinstance(keys, list) or len(keys) != len({*filter(machine.storages.get, keys)}):
+    sound = isinstance(keys, list) and all(isinstance(key, str) for key in keys)  # of others the hash may never end
+    if not sound or len(keys) != len({*filter(machine.storages.get, keys)}):
         raise ValueError("a list of storages that makes no sense")
     places, place = {}, machine.place
     for key in keys:
@@ -86,7 +90,7 @@ def _state_dict(value: Any) -> dict[str, Tensor]:
       Refusal: it is something else, or there are several, of which none has a usual name.
     """
     if not isinstance(value, dict):
-        raise Refusal(f"holds no state dict but a {type(value).__name__.lower()}")
+        raise Refusal(f"holds no state dict but {_WORDS.get(type(value), 'something else')}")
     dicts = [*_dicts(value)]
     found = [(path, tensors) for path, tensors in dicts if any(map(_is_kernel, tensors.items()))]
     if not found:
@@ -95,17 +99,17 @@ def _state_dict(value: Any) -> dict[str, Tensor]:
     usual = [next((one for one in shallowest if one[0][-1:] == (name,)), None) for name in _USUAL]
     chosen = shallowest[0] if len(shallowest) == 1 else next(filter(None, usual), None)
     if chosen is None:
-        names = ", ".join(called(".".join(path)) for path, _ in shallowest[:8])
+        names = listed(".".join(path) for path, _ in shallowest)
         raise Refusal(f"holds several state dicts, {names}; save the one that is meant by itself")
     return chosen[1]
 
 
 def _dicts(value: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], dict[str, Tensor]]]:
     """All dicts in one another, shallow ones first, each once: the way there, and its tensors."""
-    todo: list[tuple[tuple[str, ...], dict[str, Any]]] = [((), value)]
+    todo: deque[tuple[tuple[str, ...], dict[str, Any]]] = deque([((), value)])
     seen = {id(value)}
     while todo:
-        path, found = todo.pop(0)
+        path, found = todo.popleft()
         yield path, {key: x for key, x in found.items() if isinstance(x, Tensor)}
         for key, inside in found.items():
             if isinstance(inside, dict) and id(inside) not in seen and len(path) < DEEPEST:

@@ -1,4 +1,9 @@
-"""Files made to do harm to whoever reads them as weights: small, but they ask for much. Each is written into a folder."""
+"""Files made to do harm to whoever reads them as weights: small, but they ask for much.
+
+Each is written into a folder.
+"""
+
+# ruff: noqa: E501 - a pickle is one line
 
 import io
 import itertools
@@ -235,6 +240,80 @@ def one_text_many_times(folder: Path) -> Path:
     return path
 
 
+@made
+def names_again_and_again(folder: Path) -> Path:
+    """Each of many groups says eight thousand times that it has the same array."""
+    path = folder / "a.h5"
+    with h5py.File(path, "w", libver="latest") as file:
+        for n in range(200):
+            group = file.create_group(f"{n}")
+            group["k"] = np.zeros((3, 3, 1, 1), "f4")
+            group.attrs["weight_names"] = np.full(7_900, b"k")
+        file.attrs["layer_names"] = [f"{n}" for n in range(200)]
+    return path
+
+
+@made
+def a_name_of_slashes(folder: Path) -> Path:
+    path = folder / "a.h5"
+    with h5py.File(path, "w", libver="latest") as file:
+        file.attrs["layer_names"] = np.array([b"a/" * 900_000])
+    return path
+
+
+@made
+def wide_chunks(folder: Path) -> Path:
+    """Arrays of nine numbers in chunks of 80 MB."""
+    data = bomb(80 << 20)
+
+    def fill(group: h5py.Group, name: str, layer: str) -> None:
+        if name == "bias":
+            group["bias"] = np.zeros(1, "f4")
+            return
+        chunk = (1, 1, 1024, 20 * 1024)
+        group.create_dataset(name, (1, 1, 1, 1), "f4", maxshape=(None,) * 4, chunks=chunk, compression="gzip")
+        group[name].id.write_direct_chunk((0, 0, 0, 0), data)
+
+    return keras(folder / "a.h5", fill)
+
+
+def packed_kernels(folder: Path, sides: tuple[int, ...], type_: str, count: int) -> Path:
+    """Zeros, packed, as many as are read."""
+    data = bomb(np.dtype(type_).itemsize * int(np.prod(sides)))
+
+    def fill(group: h5py.Group, name: str, layer: str) -> None:
+        if name == "bias":
+            group["bias"] = np.zeros(sides[-1:], type_)
+            return
+        group.create_dataset(name, sides, type_, chunks=sides, compression="gzip")
+        group[name].id.write_direct_chunk((0,) * len(sides), data)
+
+    return keras(folder / "a.h5", fill, LAYERS[:count])
+
+
+@made
+def as_many_weights_as_are_read(folder: Path) -> Path:
+    return packed_kernels(folder, (1, 1, 4096, 6080), "<f4", 2)
+
+
+@made
+def as_many_weights_in_float64(folder: Path) -> Path:
+    return packed_kernels(folder, (1, 1, 4096, 3040), "<f8", 4)
+
+
+@made
+def as_many_codes_as_are_read(folder: Path) -> Path:
+    path, sides = folder / "a.h5", (1, 1, 4096, 12_032)
+    with h5py.File(path, "w") as file:
+        group = file.create_group("conv1_1")
+        group.create_dataset("codes", sides, "u1", chunks=sides, compression="gzip")
+        group["codes"].id.write_direct_chunk((0, 0, 0, 0), bomb(int(np.prod(sides))))
+        group["table"], group["bias"] = np.ones(1, "f4"), np.ones(sides[-1], "f4")
+        about = {"format": "jaxstyle-2", "network": "none", "preprocessing": "keras", "layers": "conv1_1"}
+        file.attrs.update(about)
+    return path
+
+
 # Pickles
 
 
@@ -264,12 +343,12 @@ def zipped(path: Path, body: bytes, storages: dict[str, bytes] | None = None) ->
     return path
 
 
-def streamed(path: Path, body: bytes) -> Path:
+def streamed(path: Path, body: bytes, keys: bytes = b"") -> Path:
     """The older container, whose storages are missing."""
     with path.open("wb") as file:
         for value in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}):
             pickle.dump(value, file, protocol=2)
-        file.write(b"\x80\x02" + body + b".")
+        file.write(b"\x80\x02" + body + b"." + keys)
     return path
 
 
@@ -294,6 +373,8 @@ PICKLES = {
     "long_shapes": b"(" + b"K\x01" * 60_000 + b"tq\x01" + b"}(" + b"".join(text(f"{n}.weight") + tensor("0", 9, b"h\x01", b"h\x01") for n in range(800)) + b"u",
     "a_dict_in_itself": b"}q\x01" + text("state_dict") + b"h\x01s",
     "dicts_of_the_same_dicts": b"}" + b"".join(b"q%c}(" % n + b"".join(text(k) + b"h%c" % n for k in "abcdefgh") + b"u" for n in range(60)),
+    "many_dicts": b"}(" + b"".join(text(f"{n}") + b"}" for n in range(70_000)) + b"u",
+    "parts_of_one_layer": b"}(" + b"".join(text(f"a.{'x' * 90}{n}") + tensor("0", 9, shape(1), shape(1)) for n in range(2_000)) + text("a.weight") + tensor("0", 9, shape(1, 1, 3, 3), shape(9, 9, 3, 1)) + b"u",
     "a_set": b"\x8f(" + b"N" * 10 + b"\x90",
     "an_object": b"ccollections\nOrderedDict\n)\x81}b",
     "state_of_a_function": b"ctorch._utils\n_rebuild_tensor_v2\n}" + text("x") + b"K\x01sb",
@@ -358,6 +439,12 @@ def many_small_tensors(folder: Path) -> Path:
     return zipped(folder / "a.pth", many_tensors(tensor("0", 9, shape(1, 1, 3, 3), shape(9, 9, 3, 1)), 4_000))
 
 
+@made
+def deep_keys_of_storages(folder: Path) -> Path:
+    """Where names of storages stand, tuples in tuples, whose hash overflows the stack."""
+    return streamed(folder / "a.pth", b"}", b"\x80\x02])" + b"\x85" * 120_000 + b"a.")
+
+
 # Archives
 
 
@@ -373,6 +460,14 @@ def many_files(folder: Path) -> Path:
 def as_many_files_as_are_looked_at(folder: Path) -> Path:
     with zipfile.ZipFile(folder / "a.whl", "w", zipfile.ZIP_DEFLATED) as archive:
         for n in range(30_000):
+            archive.writestr(f"{n}", b"x" * 100)
+    return folder / "a.whl"
+
+
+@made
+def as_many_files_as_their_list_has_room_for(folder: Path) -> Path:
+    with zipfile.ZipFile(folder / "a.whl", "w", zipfile.ZIP_DEFLATED) as archive:
+        for n in range(18_000):
             archive.writestr(f"{n}", b"x" * 100)
     return folder / "a.whl"
 
@@ -488,6 +583,14 @@ def json_float(folder: Path) -> Path:
 def a_shape_beyond_all_numbers(folder: Path) -> Path:
     one = {"dtype": "F32", "shape": [2**62, 2**62, 2**62, 2**62], "data_offsets": [0, 0]}
     return safetensors(folder / "a.safetensors", json.dumps({"features.0.weight": one}).encode())
+
+
+@made
+def a_long_word_of_its_own(folder: Path) -> Path:
+    """A file of our network's that names a preprocessing of a megabyte."""
+    one = {"dtype": "F32", "shape": (1, 1, 3, 3), "data_offsets": [0, 36]}
+    header = {"__metadata__": {"preprocessing": "keras" * 200_000}, "features.0.weight": one}
+    return safetensors(folder / "a.safetensors", json.dumps(header).encode(), bytes(36))
 
 
 # What is no plain file, or not what it seems

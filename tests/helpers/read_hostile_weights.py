@@ -1,6 +1,6 @@
 """Reads each hostile file in turn, in a process of limited memory and time, and prints what came of it.
 
-python read_hostile_files.py FOLDER [NAME ...]
+    python read_hostile_weights.py FOLDER [NAME ...]
 """
 
 import json
@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from hostile_files import MAKERS
+from hostile_weights import MAKERS
 
 from jaxstyle.errors import InputError
 from jaxstyle.weights import load_network, show
@@ -61,7 +61,8 @@ def main() -> None:
         }
         told |= {"bytes": size, "megabytes": (memory("VmHWM") - resident) / 1e6}
         resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        print(json.dumps(told), flush=True)
+        sys.stdout.write(json.dumps(told) + "\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":
