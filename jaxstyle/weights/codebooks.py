@@ -11,6 +11,7 @@ import numpy as np
 
 MOST_BITS = 8
 GROUPS = 1024  # of neighbouring values, between which the exact search divides
+PART = 1 << 20  # codes that are looked up at once: NumPy makes indices of 8 bytes of them
 
 
 class Codebook(NamedTuple):
@@ -26,7 +27,12 @@ class Codebook(NamedTuple):
 
     def kernel(self) -> np.ndarray:
         """The kernel, float32 (height, width, in, out)."""
-        return np.take(np.asarray(self.table, np.float32), self.codes)
+        table, codes = np.asarray(self.table, np.float32), self.codes.ravel()
+        found = np.empty(codes.size, np.float32)
+        for start in range(0, codes.size, PART):
+            part = slice(start, start + PART)
+            np.take(table, codes[part], out=found[part])
+        return found.reshape(self.codes.shape)
 
     def misfit(self) -> str:
         """What is wrong with it, to come after "it has"; "" if nothing is."""

@@ -293,17 +293,17 @@ def packed_kernels(folder: Path, sides: tuple[int, ...], type_: str, count: int)
 
 @made
 def as_many_weights_as_are_read(folder: Path) -> Path:
-    return packed_kernels(folder, (1, 1, 4096, 6080), "<f4", 2)
+    return packed_kernels(folder, (1, 1, 4096, 4864), "<f4", 2)
 
 
 @made
 def as_many_weights_in_float64(folder: Path) -> Path:
-    return packed_kernels(folder, (1, 1, 4096, 3040), "<f8", 4)
+    return packed_kernels(folder, (1, 1, 4096, 2432), "<f8", 4)
 
 
 @made
 def as_many_codes_as_are_read(folder: Path) -> Path:
-    path, sides = folder / "a.h5", (1, 1, 4096, 12_032)
+    path, sides = folder / "a.h5", (1, 1, 4096, 9728)
     with h5py.File(path, "w") as file:
         group = file.create_group("conv1_1")
         group.create_dataset("codes", sides, "u1", chunks=sides, compression="gzip")

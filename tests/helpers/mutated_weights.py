@@ -1,17 +1,16 @@
-"""Reads files of weights in which bytes were changed at random, and prints, as JSON, how often what came of it.
+"""Reads files of weights in which Hypothesis has changed bytes, and prints, as JSON, how often what came of it.
 
-    python fuzz_weights.py KIND COUNT SEED
+    python mutated_weights.py COUNT KIND ...
 
 Each file is read in this process as it is by `formats.read`, but that the process which looks through an HDF5 file is
 forked, not started, which is a hundred times as fast. A file is "read" or "refused" in one line; anything else ends the
-program: another error, another file opened, too much memory, or time (the alarm).
+program: another error, another file opened, more memory, or more of a processor's time.
 """
 
 import io
 import json
 import os
 import pickle
-import random
 import resource
 import select
 import signal
@@ -26,6 +25,8 @@ from typing import Any
 
 import h5py
 import numpy as np
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from jaxstyle.errors import InputError
 from jaxstyle.networks.layers import Convolution
@@ -34,8 +35,9 @@ from jaxstyle.weights.codebooks import Codebook
 from jaxstyle.weights.formats import hdf5, hdf5_index
 from jaxstyle.weights.formats.stored import Region
 
-SECONDS = 20  # for one file, on a machine that does much else besides
-MEMORY = 1_000_000_000  # bytes more than this program has without any file
+SECONDS = 2  # of a processor, for one file
+PATIENCE = 100  # seconds, for one file, on a machine that does much else besides
+MEMORY = 500_000_000  # bytes more than this program has without any file
 NAMES = ("conv1_1", "conv1_2", "conv2_1")
 RNG = np.random.default_rng(0)
 KERNELS = [RNG.standard_normal((3, 3, 3 if name == "conv1_1" else 4, 4), np.float32) for name in NAMES]
@@ -118,7 +120,8 @@ def torch_bytes(old: bool) -> bytes:
     """A checkpoint, in the older container or the zip."""
     tensors = {}
     for n, (kernel, bias) in enumerate(zip(KERNELS, BIASES, strict=True)):
-        tensors[f"features.{n}.weight"], tensors[f"features.{n}.bias"] = Tensor(kernel.transpose(3, 2, 0, 1)), Tensor(bias)
+        tensors[f"features.{n}.weight"] = Tensor(kernel.transpose(3, 2, 0, 1))
+        tensors[f"features.{n}.bias"] = Tensor(bias)
     held = io.BytesIO()
     pickler = Pickler(held, 2)
     pickler.storages, pickler.old = [], old
@@ -172,29 +175,52 @@ SEEDS: dict[str, Callable[[], list[bytes]]] = {
 NUMBERS = (0, 1, 127, 2**16 - 1, 2**31 - 1, 2**31, 2**32 - 1, 2**40, 2**63 - 1, 2**63, 2**64 - 1)
 
 
-def changed(draw: random.Random, data: bytes) -> bytes:
+def mutants(data: bytes) -> st.SearchStrategy[bytes]:
     """The same with some of its bytes changed; those that are not zero rather than others, which matter less."""
+    full = [place for place, byte in enumerate(data) if byte]
+    places = st.sampled_from(full) | st.integers(0, len(data) - 1)
+    numbers = st.sampled_from(NUMBERS) | st.integers(0, len(data)) | st.integers(0, 2**40)
+    change = st.one_of(
+        st.tuples(st.just(_byte), places, st.integers(0, 255)),
+        st.tuples(st.just(_bit), places, st.integers(0, 7)),
+        st.tuples(st.just(_number), places, numbers, st.sampled_from((1, 2, 4, 8)), st.sampled_from(("little", "big"))),
+        st.tuples(st.just(_copy), places, places, st.sampled_from((1, 4, 16, 60))),
+        st.tuples(st.just(_insert), places, st.binary(min_size=1, max_size=9)),
+        st.tuples(st.just(_cut), places),
+    )
+    return st.lists(change, min_size=1, max_size=6).map(lambda changes: _changed(data, changes))
+
+
+def _changed(data: bytes, changes: list[tuple[Any, ...]]) -> bytes:
     found = bytearray(data)
-    for _ in range(draw.choice((1, 1, 1, 2, 3, 8))):
-        places = [draw.randrange(len(found)) for _ in range(6)]
-        place = next((p for p in places if found[p]), places[0])
-        kind = draw.randrange(6)
-        if kind == 0:
-            found[place] = draw.randrange(256)
-        elif kind == 1:
-            found[place] ^= 1 << draw.randrange(8)
-        elif kind == 2:
-            size = draw.choice((1, 2, 4, 8))
-            number = draw.choice((*NUMBERS, draw.randrange(len(found)), draw.randrange(2**40)))
-            found[place : place + size] = (number % 256**size).to_bytes(size, draw.choice(("little", "big")))
-        elif kind == 3:
-            other, size = draw.randrange(len(found)), draw.choice((1, 4, 16, 60))
-            found[place : place + size] = found[other : other + size]
-        elif kind == 4:
-            found[place:place] = draw.randbytes(draw.choice((1, 2, 9)))
-        elif draw.random() < 0.3:
-            del found[place + 1 :]
+    for change, place, *more in changes:
+        if place < len(found):
+            change(found, place, *more)
     return bytes(found)
+
+
+def _byte(data: bytearray, place: int, byte: int) -> None:
+    data[place] = byte
+
+
+def _bit(data: bytearray, place: int, bit: int) -> None:
+    data[place] ^= 1 << bit
+
+
+def _number(data: bytearray, place: int, number: int, size: int, order: Any) -> None:
+    data[place : place + size] = (number % 256**size).to_bytes(size, order)
+
+
+def _copy(data: bytearray, place: int, other: int, size: int) -> None:
+    data[place : place + size] = data[other : other + size]
+
+
+def _insert(data: bytearray, place: int, more: bytes) -> None:
+    data[place:place] = more
+
+
+def _cut(data: bytearray, place: int) -> None:
+    del data[place + 1 :]
 
 
 ENDS: Counter[str] = Counter()  # how the processes that looked through HDF5 files ended
@@ -215,7 +241,7 @@ def forked(region: Region) -> dict[str, Any]:
         hdf5_index.main()
     os.close(writing)
     said = b""
-    while select.select([reading], [], [], SECONDS)[0] and (part := os.read(reading, 1 << 20)):
+    while select.select([reading], [], [], PATIENCE)[0] and (part := os.read(reading, 1 << 20)):
         said += part
     os.close(reading)
     status = os.waitpid(child, 0)[1]
@@ -231,40 +257,67 @@ def forked(region: Region) -> dict[str, Any]:
     return found
 
 
+def watch(event: str, arguments: tuple[Any, ...]) -> None:
+    """Ends this program when it opens what is neither the file nor a temporary one nor Python's own."""
+    if event == "open" and WATCHED and isinstance(arguments[0], str | bytes | Path):
+        name = os.fsdecode(arguments[0])
+        if name not in WATCHED and not name.startswith((tempfile.gettempdir(), sys.prefix, sys.base_prefix)):
+            sys.stderr.write(f"{name} was opened\n")
+            sys.stderr.flush()
+            os._exit(3)
+
+
+class OutOfTime(BaseException):
+    """A file has taken more time than it may."""
+
+
+def out_of_time(*_: object) -> None:
+    raise OutOfTime
+
+
+def read(path: Path) -> str:
+    """What comes of a file, within time."""
+    signal.alarm(PATIENCE)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
+    WATCHED.append(str(path))
+    try:
+        formats.read(path)
+        return "read"
+    except InputError as error:
+        assert "\n" not in str(error) and str(error).isprintable() and len(str(error)) < 1000, str(error)
+        return "refused"
+    finally:
+        WATCHED.clear()
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.alarm(0)
+
+
 def main() -> None:
-    kind, count, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    seeds, ends = SEEDS[kind](), Counter()
     hdf5._found_elsewhere = forked  # type: ignore[assignment]
+    seeds = [seed for kind in sys.argv[2:] for seed in SEEDS[kind]()]
+    ends: Counter[str] = Counter()
+    signal.signal(signal.SIGPROF, out_of_time)
     held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (held + MEMORY, held + MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    sys.addaudithook(watch)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a"
 
-        def watch(event: str, arguments: tuple[Any, ...]) -> None:
-            if event == "open" and WATCHED and isinstance(arguments[0], str | bytes | Path):
-                name = os.fsdecode(arguments[0])
-                if name not in WATCHED and not name.startswith((tempfile.gettempdir(), sys.prefix, sys.base_prefix)):
-                    print(f"{name} was opened", file=sys.stderr)
-                    os._exit(3)
+        @settings(
+            max_examples=int(sys.argv[1]),
+            deadline=None,
+            database=None,
+            derandomize=True,
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(st.one_of([mutants(seed) for seed in seeds]))
+        def read_one(data: bytes) -> None:
+            path.write_bytes(data)
+            ends[read(path)] += 1
 
-        sys.addaudithook(watch)
-        for n in range(count):
-            draw = random.Random(f"{seed} {n}")
-            path.write_bytes(changed(draw, draw.choice(seeds)))
-            signal.alarm(SECONDS)
-            WATCHED.append(str(path))
-            try:
-                formats.read(path)
-                ends["read"] += 1
-            except InputError as error:
-                assert "\n" not in str(error) and str(error).isprintable() and len(str(error)) < 800, str(error)
-                ends["refused"] += 1
-            except BaseException as error:
-                raise SystemExit(f"file {n} of seed {seed}: {type(error).__name__}: {error}") from error
-            WATCHED.clear()
-            signal.alarm(0)
-    print(json.dumps({"files": dict(ends), "processes": dict(ENDS)}))
+        read_one()
+    sys.stdout.write(json.dumps({"files": dict(ends), "processes": dict(ENDS)}) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Reads each hostile file in turn, in a process of limited memory and time, and prints what came of it.
 
-    python read_hostile_weights.py FOLDER [NAME ...]
+python read_hostile_weights.py FOLDER [NAME ...]
 """
 
 import json
@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 from hostile_weights import MAKERS
-
 from jaxstyle.errors import InputError
 from jaxstyle.weights import load_network, show
 
