@@ -14,6 +14,7 @@ NETWORKS = {
 }
 NETWORK = "compact"  # on CPUs
 FULL_NETWORK = "vgg19"  # on accelerators, which have the time; where it cannot be had, NETWORK
+PREPROCESSINGS = ("keras", "torchvision")  # in `jaxstyle.networks.preprocessing`
 CONTENT_LAYERS = ("relu4_2",)  # of the VGGs; other networks name their own
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 

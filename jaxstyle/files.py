@@ -1,13 +1,15 @@
-"""Files put in place whole, what may stand in the JSON ones, and their paths in messages.
+"""Files opened for reading, files put in place whole, what may stand in the JSON ones, and their paths in messages.
 
 A reader finds the old file or the new one, never half of one.
 """
 
 import contextlib
+import errno
 import itertools
 import math
 import os
 import secrets
+import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,6 +17,25 @@ from typing import Any, BinaryIO
 from jaxstyle.errors import nearest
 
 StrPath = str | os.PathLike[str]
+
+
+def open_plain(path: StrPath) -> BinaryIO:
+    """A plain file, opened for reading.
+
+    Pipes, terminals and other devices are refused at once: opening or reading one may wait for ever.
+
+    Raises:
+      OSError: no such file, a folder, or something else that is no plain file.
+    """
+
+    def opener(name: str, flags: int) -> int:
+        return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
+
+    file = open(path, "rb", opener=opener)  # noqa: SIM115 - the caller closes it
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "not a plain file", os.fspath(path))
+    return file
 
 
 def write_files(writers: Mapping[Path, Callable[[BinaryIO], object]]) -> None:

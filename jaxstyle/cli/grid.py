@@ -16,6 +16,7 @@ from jaxstyle.cli.settings import FIELDS, Settings
 from jaxstyle.cli.sources import Sources, check_options
 from jaxstyle.cli.values import BETWEEN_MIXES, LANES, Text
 from jaxstyle.errors import InputError, nearest
+from jaxstyle.files import open_plain
 
 Place: TypeAlias = tuple[int, ...]
 Cells: TypeAlias = Sequence[tuple[Place, TransferOptions, Sources]]
@@ -141,7 +142,7 @@ def with_grid(options: SweepOptions) -> SweepOptions:
     assert path is not None
     told = f"--grid {path}"
     try:
-        with open(path, "rb") as file:
+        with open_plain(path) as file:
             table = tomllib.load(file)
     except OSError as error:
         raise InputError(f"{told}: {error.strerror}") from error

@@ -155,6 +155,7 @@ def open_network(settings: NetworkSettings, quiet: bool) -> Network:
             pooling=settings.pooling,
             padding=settings.padding,
             dtype=settings.precision,
+            preprocessing=settings.preprocessing,
             progress=downloading.progress,
             notice=downloading.notice,
         )

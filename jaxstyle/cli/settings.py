@@ -16,6 +16,7 @@ from jaxstyle.cli.values import (
     NETWORK,
     NUMBER,
     POSITIVE,
+    PREPROCESSING,
     SEED,
     SHARE,
     SIDE,
@@ -38,7 +39,9 @@ class NetworkSettings:
 
     Attributes:
       network: what sees the pictures (default: {NETWORK} on CPUs, {FULL_NETWORK} on GPUs and TPUs)
-      weights: weights: .h5, .pth, .safetensors or .whl
+      weights: weights: .h5, .keras, .pth, .safetensors or .whl
+      preprocessing: what the weights were trained to see: keras, BGR up to 255 as Oxford's VGG; torchvision, normalised
+        RGB (default: what the file says, or is found out of it)
       pooling: (default: the network's own)
       padding: (default: the network's own)
       precision: of convolutions (default: bfloat16 on TPUs and on GPUs from Ampere on, else float32)
@@ -46,6 +49,7 @@ class NetworkSettings:
 
     network: Annotated[str, NETWORK] = defaults.NETWORK
     weights: Annotated[str | None, Text("FILE"), FIXED] = None
+    preprocessing: Annotated[str | None, PREPROCESSING, FIXED] = None
     pooling: Annotated[str | None, Choice(("max", "average"), "HOW")] = None
     padding: Annotated[str | None, Choice(("zero", "edge", "reflect"), "HOW")] = None
     precision: Annotated[str, Choice(("float32", "bfloat16"), "TYPE")] = "float32"
