@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from commandline import SWEEP, SWEPT, Said, listing, picture, pixels, refused, shell, start
+from commandline import LANES, SWEEP, SWEPT, Said, listing, picture, pixels, refused, shell, start
 from jaxstyle.cli import cells
 from jaxstyle.pictures.write import read_record
 
@@ -154,8 +154,8 @@ def test_only_what_is_missing_or_of_another_make_runs(
 
 def test_a_killed_run_loses_the_batch_in_flight(folder: Path) -> None:
     """Ctrl-C says how far it came, and the same command goes on."""
-    line = ["sweep", *SWEEP, "--style-weight", "1", "2", "3", "--lanes", "1"]
-    line[line.index("--steps") + 1] = "400"
+    line = ["sweep", *SWEEP, *LANES, "--style-weight", "1", "2", "3", "--lanes", "1"]
+    line[line.index("--steps") + 1] = "200"
     for kind in (signal.SIGINT, signal.SIGKILL):
         process = start(*line)
         done = len(list(Path("out").glob("cell*.png"))) if Path("out").exists() else 0
