@@ -59,4 +59,12 @@ STARTS = ("content", "noise", "style", "blur")
 SOLVERS = ("adam", "lbfgs", "optax-lbfgs")
 COLORINGS = ("style", "luminance", "lab", "match")
 CONTENT_COLORING = "luminance"  # what `--color content` means
-STYLE_LOSSES = ("gram", "wasserstein", "mean-std", "sliced-wasserstein", "cmd", "nearest")
+# The table of style losses: the name on the command line, and its file in `jaxstyle.losses`, statistic and distance.
+STYLE_LOSSES = {
+    "gram": "gram:gram_matrix,style_loss",
+    "wasserstein": "gaussian:moments,wasserstein_loss",
+    "mean-std": "gaussian:deviations,deviations_loss",
+    "sliced-wasserstein": "sliced:quantiles,sliced_loss",
+    "cmd": "cmd:central_moments,cmd_loss",
+    "nearest": "nearest:cells,nearest_loss",
+}
