@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import jaxopt
 
-from jaxstyle.solvers.boxed import Coefficients
+from jaxstyle.solvers.cosines import Coefficients
 from jaxstyle.types import Scalar
 
 
