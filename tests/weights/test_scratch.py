@@ -1,10 +1,12 @@
 """What a killed process has left the next one removes, and nothing that lives or is somebody else's."""
 
+import contextlib
 import os
 import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -43,20 +45,20 @@ def others(tmp_path: Path) -> list[Path]:
     return sorted([*folder.rglob("*"), tmp_path / "elsewhere" / "kept"])
 
 
-def start(folder: Path) -> tuple[subprocess.Popen[str], str]:
+@contextlib.contextmanager
+def at_work(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A process that is at work in a folder there, and that folder's name."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(folder)], env=environment, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    return process, process.stdout.readline().strip()
+    command = [sys.executable, "-c", PROGRAM, str(folder)]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield process, process.stdout.readline().strip()
+        process.kill()
 
 
 def test_the_dead_ones_go_and_the_living_stay(tmp_path: Path, others: list[Path]) -> None:
     folder = tmp_path / "out"
-    (dead, killed), (alive, held) = start(folder), start(folder)
-    try:
+    with at_work(folder) as (dead, killed), at_work(folder) as (_, held):
         dead.send_signal(signal.SIGKILL)
         dead.wait()
         assert (folder / killed / "part.h5").exists()
@@ -67,9 +69,6 @@ def test_the_dead_ones_go_and_the_living_stay(tmp_path: Path, others: list[Path]
             with scratch_folder(folder) as second:  # this process's own are alive, too
                 assert new.is_dir() and second.is_dir() and new != second
         assert not new.exists() and (folder / held).is_dir()
-    finally:
-        alive.kill()
-        alive.wait()
     params = random_params()
     convert(write_safetensors(tmp_path / "a.safetensors", params), folder / "a.h5")
     found = sorted([*folder.rglob("*"), tmp_path / "elsewhere" / "kept"])
@@ -93,4 +92,5 @@ def test_where_a_link_leads_is_written(tmp_path: Path) -> None:
     wanted = save(tmp_path / "b.h5", random_params(seed=2))
     assert (tmp_path / "there" / "a.h5").read_bytes() == wanted.read_bytes()
     assert formats.read_attributes(tmp_path / "link.h5") == formats.read_attributes(wanted)
-    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a.h5", "b.h5", "link.h5", "there"]
+    names = [path.name for folder in (tmp_path, tmp_path / "there") for path in folder.iterdir()]
+    assert sorted(names) == ["a.h5", "b.h5", "cache", "link.h5", "there"]
