@@ -50,7 +50,7 @@ def _download(url: str, path: Path, size: int, progress: Progress | None) -> str
                 return piece
             done += len(piece)
             if done > (size or MOST):
-                return f"more came than the {size or MOST} bytes that the file has"
+                return f"more came than the {size or MOST} bytes that {'the' if size else 'any such'} file has"
             file.write(piece)
             if progress:
                 progress(done, size)

@@ -185,8 +185,8 @@ def packed_shapes(folder: Path) -> Path:
 
 @made
 def packed_chunks(folder: Path) -> Path:
-    """Right shapes, but each of the chunks becomes a gigabyte."""
-    data = bomb(1 << 30)
+    """Right shapes, but each of the chunks becomes a quarter of a gigabyte."""
+    data = bomb(1 << 28)
 
     def fill(group: h5py.Group, name: str, layer: str) -> None:
         shape = (3, 3, 3, 64) if name == "kernel" else (64,)
@@ -483,7 +483,7 @@ def packed_zeros_in_a_wheel(folder: Path) -> Path:
     head = io.BytesIO()
     for value in (0x1950A86A20F9469CFC6C, 1001, {}):
         pickle.dump(value, head, protocol=2)
-    return wheel(folder / "a.whl", head.getvalue() + bytes(1_000_000_000))
+    return wheel(folder / "a.whl", head.getvalue() + bytes(100_000_000))
 
 
 @made
@@ -498,7 +498,7 @@ def packed_by_lzma_with_a_huge_window(folder: Path) -> Path:
 
 @made
 def a_packed_keras_file(folder: Path) -> Path:
-    return wheel(folder / "a.keras", b"\x89HDF\r\n\x1a\n" + bytes(900_000_000), name="model.weights.h5")
+    return wheel(folder / "a.keras", b"\x89HDF\r\n\x1a\n" + bytes(100_000_000), name="model.weights.h5")
 
 
 @made
@@ -515,7 +515,7 @@ def archives_in_archives(folder: Path) -> Path:
 
 @made
 def a_packed_pickle(folder: Path) -> Path:
-    return wheel(folder / "a.pth", b"\x80\x02" + b"N0" * 400_000_000, name="a/data.pkl")
+    return wheel(folder / "a.pth", b"\x80\x02" + b"N0" * 50_000_000, name="a/data.pkl")
 
 
 @made

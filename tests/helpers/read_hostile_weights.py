@@ -14,7 +14,7 @@ from jaxstyle.errors import InputError
 from jaxstyle.weights import load_network, show
 
 MEMORY = 500_000_000  # bytes more than before, and than the file has
-SECONDS = 2.0  # of a processor, this process's and its children's
+PATIENCE = 600  # seconds of a processor, for all of them
 
 
 def memory(name: str) -> int:
@@ -42,6 +42,7 @@ def outcome(function: object, *arguments: object) -> str:
 
 def main() -> None:
     folder = Path(sys.argv[1])
+    resource.setrlimit(resource.RLIMIT_CPU, (PATIENCE, PATIENCE))
     for name in sys.argv[2:] or MAKERS:
         place = folder / name
         place.mkdir()
