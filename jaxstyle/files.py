@@ -1,25 +1,31 @@
-"""Files put in place whole, what may stand in the JSON ones, and their paths in messages.
+"""Files put in place whole, what may stand in the JSON ones, and their paths in messages and on command lines.
 
 A reader finds the old file or the new one, never half of one.
 """
 
 import contextlib
+import hashlib
 import itertools
+import json
 import math
 import os
+import re
 import secrets
-from collections.abc import Callable, Mapping
+import shlex
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from jaxstyle.errors import nearest
 
 StrPath = str | os.PathLike[str]
+DEEPEST = 32  # lists and tables within one another, in what is read from JSON or TOML
+_TEMPORARY = re.compile(r"\.jaxstyle-(?:([0-9a-f]{16})-)?[0-9a-f]{16}\.tmp")  # those of version 0.1 had no key
 
 
 def write_files(writers: Mapping[Path, Callable[[BinaryIO], object]]) -> None:
     """Write every file under a temporary name in its own directory, and only then rename them all."""
-    temporaries = {target: _temporary(target.parent) for target in writers}
+    temporaries = {target: temporary_for(target) for target in writers}
     try:
         for target, write in writers.items():
             with open(temporaries[target], "xb") as file:
@@ -35,15 +41,30 @@ def write_files(writers: Mapping[Path, Callable[[BinaryIO], object]]) -> None:
 def try_folder(folder: Path) -> None:
     """Raises `OSError` unless a file can be written there now: tried with one that is removed again, as permissions
     alone do not tell of a read-only or a full disk."""
-    trial = _temporary(folder)
+    trial = temporary_for(folder / "trial")
     try:
         trial.write_bytes(b"x")
     finally:
         trial.unlink(missing_ok=True)
 
 
-def _temporary(folder: Path) -> Path:
-    return folder / f".jaxstyle-{secrets.token_hex(8)}.tmp"
+def temporary_for(target: Path) -> Path:
+    """A name beside `target` for what is to become it, another one at each call."""
+    return target.with_name(f".jaxstyle-{key_of(target)}-{secrets.token_hex(8)}.tmp")
+
+
+def key_of(target: Path) -> str:
+    """What stands for the target in the names of files about it: 16 digits, however long its own name is."""
+    return hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]
+
+
+def leftovers(folder: Path) -> Iterator[tuple[Path, str | None]]:
+    """Files under temporary names in a folder, each with the key of its target. They belong to a process that is at
+    work, or were left by one that was killed."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if match := _TEMPORARY.fullmatch(entry.name):
+                yield folder / entry.name, match[1]
 
 
 def plain_values(value: Any) -> Any:
@@ -59,10 +80,56 @@ def plain_values(value: Any) -> Any:
     return value if value is None or isinstance(value, str | int) else str(value)
 
 
+def parsed(text: str | bytes) -> Any:
+    """What JSON from a stranger holds.
+
+    Raises:
+      ValueError: it is no JSON, or goes deeper than `DEEPEST`.
+    """
+    try:
+        value = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("lists within lists without end") from error
+    check_depth(value)
+    return value
+
+
+def check_depth(value: Any) -> None:
+    """Raises `ValueError` for lists and tables within one another deeper than `DEEPEST`, which recursion could not
+    follow."""
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [part for part in level if isinstance(part, Mapping | list)]
+        if not level:
+            return
+        level = [x for part in level for x in (part.values() if isinstance(part, Mapping) else part)]
+    raise ValueError(f"lists within lists, deeper than {DEEPEST}")
+
+
 def shown(path: StrPath) -> str:
-    """The path as it can stand in a one-line message, whatever characters it holds."""
+    """The path as it can stand in a one-line message, whatever characters it holds; a shell takes it back."""
     text = os.fspath(path)
-    return text if text and text.isprintable() else ascii(text)
+    return text if text and text.isprintable() else quoted(text)
+
+
+def as_word(path: StrPath) -> str:
+    """The path as a word of a command line that is no option, whatever it begins with."""
+    text = os.fspath(path)
+    return f"./{text}" if text.startswith("-") else text
+
+
+def quoted(word: str) -> str:
+    """The word as a shell reads it, in printable characters: $'...' of bash and zsh where it has others."""
+    if word.isprintable():
+        return shlex.quote(word)
+
+    def piece(char: str) -> str:
+        if char in "\\'":
+            return "\\" + char
+        # A digit that comes after is none of its: bash and zsh take two at most.
+        return char if char.isprintable() else "".join(f"\\x{x:02x}" for x in os.fsencode(char))
+
+    return f"$'{''.join(map(piece, word))}'"
 
 
 def near(path: Path) -> str:

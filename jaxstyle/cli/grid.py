@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import math
+import os
 import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from jaxstyle.cli.settings import FIELDS, Settings
 from jaxstyle.cli.sources import Sources, check_options
 from jaxstyle.cli.values import BETWEEN_MIXES, LANES, Text
 from jaxstyle.errors import InputError, nearest
+from jaxstyle.files import check_depth, shown
 
 Place: TypeAlias = tuple[int, ...]
 Cells: TypeAlias = Sequence[tuple[Place, TransferOptions, Sources]]
@@ -29,6 +31,7 @@ class SweepOptions:
       content: the picture to paint
       styles: the picture, or pictures, to paint like
       out: folder; of the same sweep, to go on with it
+      overwrite: replace files that are there and not jaxstyle's own, too; and another sweep
       contents: further pictures to paint: an axis of the grid
       each_style: each STYLE by itself, an axis, and not mixed
       grid: settings and their values: style_weight = [10, 30]
@@ -41,6 +44,7 @@ class SweepOptions:
     content: Annotated[str, Positional(Text("CONTENT"))]
     styles: Annotated[tuple[str, ...], Positional(Text("STYLE"), "+")]
     out: Annotated[str, Text("DIR"), Named("-o", "--out")]
+    overwrite: bool = False
     contents: Annotated[tuple[str, ...], Several(Text("FILE"))] = ()
     each_style: bool = False
     grid: Annotated[str | None, Text("FILE.toml")] = None
@@ -139,15 +143,20 @@ def with_grid(options: SweepOptions) -> SweepOptions:
     """
     path = options.grid
     assert path is not None
-    told = f"--grid {path}"
+    told = f"--grid {shown(path)}"
+    if os.path.exists(path) and not os.path.isfile(path):  # a pipe would be waited for
+        raise InputError(f"{told} is not a plain file")
     try:
         with open(path, "rb") as file:
             table = tomllib.load(file)
+        check_depth(table)
     except OSError as error:
         raise InputError(f"{told}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError among them
         raise InputError(f"{told} is no TOML: {error}") from error
     axes = [_axis_of(told, key, value) for key, value in table.items()]
+    if len({axis.name for axis in axes}) < len(axes):
+        raise InputError(f"{told} has a setting twice, with - and with _; each once")
     axes = [axis for axis in axes if axis.name not in options.given]
     settings = dataclasses.replace(options.settings, **{axis.name: axis.values[0] for axis in axes})
     given = options.given | {axis.name for axis in axes}

@@ -1,7 +1,7 @@
 """What a transfer reads, and all that can be checked of it without JAX."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,6 @@ from jaxstyle.cli.options import TransferOptions
 from jaxstyle.cli.settings import check_count
 from jaxstyle.errors import InputError, nearest, one_for_each
 from jaxstyle.pictures.read import MAX_SIDE, MIN_SIDE, Picture, load_picture
-from jaxstyle.pictures.write import check_writable
 from jaxstyle.presets import PRESETS
 
 LONGEST_STEM = 100  # bytes of each picture's name in the default name of a result; a file's name has 255
@@ -37,14 +36,18 @@ class Sources:
         return min(self.content.pixels.shape[:2])
 
 
-def read_sources(options: TransferOptions) -> Sources:
-    """Checks the options against each other, and reads the pictures."""
+def result_name(options: TransferOptions) -> Path:
+    """Where the result goes: the name given, or the content's and the first style's."""
     assert options.content is not None
-    out = Path(default_name(options.content, options.styles[0]) if options.out is None else options.out)
-    check_options(options)
-    check_writable(out)
-    _check_keeps_sources(out, options)
-    return read_pictures(options, out)
+    return Path(default_name(options.content, options.styles[0]) if options.out is None else options.out)
+
+
+def files_of(options: TransferOptions) -> list[str | None]:
+    """The files that a transfer reads; None for those of which there are none."""
+    regions, init = options.regions, options.settings.init
+    masks = (*(regions.masks or ()), *(regions.style_masks or ()))
+    start = None if init in defaults.STARTS else init
+    return [options.content, *options.styles, *masks, start, options.settings.weights, options.source]
 
 
 def read_pictures(options: TransferOptions, out: Path, *, read: Read | None = None) -> Sources:
@@ -87,11 +90,11 @@ def default_name(content: str, style: str) -> str:
     return f"{short_stem(content)}_{short_stem(style)}.png"
 
 
-def short_stem(path: str) -> str:
-    """A picture's name without its ending, of no more than 100 bytes."""
+def short_stem(path: str, longest: int = LONGEST_STEM) -> str:
+    """A picture's name without its ending, of no more than so many bytes."""
     stem = Path(path).stem
-    if len(os.fsencode(stem)) > LONGEST_STEM:
-        stem = os.fsencode(stem)[:LONGEST_STEM].decode("utf-8", "ignore")
+    while len(os.fsencode(stem)) > longest:
+        stem = stem[:-1]
     return stem
 
 
@@ -128,20 +131,3 @@ def starting_picture(init: str, size: int, *, read: Read) -> Picture | None:
         words = ", ".join(defaults.STARTS)
         raise InputError(f"--init {init!r} is neither a file nor one of {words}{nearest(init, defaults.STARTS)}")
     return read(init, size)
-
-
-def _check_keeps_sources(out: Path, options: TransferOptions) -> None:
-    """The result must not replace what it is made from."""
-    for path in _files(options):
-        if out.exists() and os.path.exists(path) and os.path.samefile(out, path):
-            raise InputError(f"--out {out} would replace {path}, which is read; name another file")
-
-
-def _files(options: TransferOptions) -> Iterator[str]:
-    assert options.content is not None
-    yield from (options.content, *options.styles)
-    yield from (*(options.regions.masks or ()), *(options.regions.style_masks or ()))
-    if options.settings.init not in defaults.STARTS:
-        yield options.settings.init
-    if options.settings.weights:
-        yield options.settings.weights

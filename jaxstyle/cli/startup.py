@@ -10,7 +10,7 @@ import sys
 import jax
 
 from jaxstyle.cli.machine import cores
-from jaxstyle.cli.terminal import CommandError, plain_line
+from jaxstyle.cli.messages import CommandError, plain_line
 from jaxstyle.weights import cache_folder
 
 _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8  # from glibc's malloc.h

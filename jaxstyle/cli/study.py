@@ -1,17 +1,16 @@
 """What the commands that look into one picture share: what they read and write, their network and record."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from jaxstyle import defaults
+from jaxstyle.cli.outputs import Outputs
 from jaxstyle.cli.settings import NetworkSettings
 from jaxstyle.cli.sources import read_picture, short_stem
-from jaxstyle.errors import InputError
 from jaxstyle.pictures.read import Picture
-from jaxstyle.studies.figures import check_figure
+from jaxstyle.studies.figures import check_figure, files_of_figure
 
 if TYPE_CHECKING:
     from jaxstyle.networks import Network
@@ -31,6 +30,10 @@ class StudyOptions(Protocol):
         """The figure's file."""
 
     @property
+    def overwrite(self) -> bool:
+        """Whether files that are not jaxstyle's may be replaced."""
+
+    @property
     def network(self) -> NetworkSettings:
         """The network."""
 
@@ -48,21 +51,19 @@ def figure_name(options: StudyOptions, ending: str) -> Path:
     return check_figure(f"{short_stem(options.picture)}_{ending}.png" if options.out is None else options.out)
 
 
+def outputs_of(options: StudyOptions, figure: Path, pictures: Sequence[Path] = ()) -> Outputs:
+    """The figure, with what lies beside it, and pictures, each with its record."""
+    outputs = Outputs(read=(options.picture, options.network.weights), overwrite=options.overwrite)
+    outputs.add(*files_of_figure(figure))
+    outputs.add_pictures(*pictures)
+    return outputs
+
+
 def default_layers(network: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The network's content and style layers. Loads JAX, so ask for them only where none are given."""
     from jaxstyle.networks import ARCHITECTURES
 
     return ARCHITECTURES[network].content_layers, ARCHITECTURES[network].style_layers
-
-
-def check_keeps_sources(options: StudyOptions, results: Sequence[Path]) -> None:
-    """No result may replace what it is made from."""
-    for path in filter(None, (options.picture, options.network.weights)):
-        for result in results:
-            if result.exists() and os.path.exists(path) and os.path.samefile(result, path):
-                raise InputError(
-                    f"--out {options.out or result} would replace {path}, which is read; name another file"
-                )
 
 
 def read_study(path: str, size: int | None) -> Picture:

@@ -18,7 +18,6 @@ import functools
 import json
 import os
 import re
-import secrets
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
@@ -30,6 +29,7 @@ import numpy as np
 from safetensors import safe_open
 
 from jaxstyle.errors import InputError
+from jaxstyle.files import temporary_for
 from jaxstyle.networks.layers import Convolution, Layer, Normalisation, Scaling
 from jaxstyle.weights.codebooks import Codebook, described
 from jaxstyle.weights.torch_pickle import State, from_bfloat16, is_stream, open_stream, open_zip
@@ -105,7 +105,7 @@ def write(
     """
     path, codebooks = Path(path), codebooks or {}
     about = {"format": WITH_CODEBOOKS, "codebooks": described(codebooks.values())} if codebooks else {"format": FORMAT}
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    part = temporary_for(path)
     try:
         with h5py.File(part, "w", libver=("v110", "latest")) as file:  # some 4 KB less for each layer
             for name, layer in layers.items():

@@ -7,7 +7,6 @@ Files that cannot be read are named at the end; the exit code is then 1.
 
 import dataclasses
 import functools
-import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,18 +14,21 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from jaxstyle import defaults
-from jaxstyle.cli.folder import results_folder
+from jaxstyle.cli.folder import PAGE, SHEET, SUMMARY, add_results, results_folder
 from jaxstyle.cli.grid import Cells
+from jaxstyle.cli.messages import say
 from jaxstyle.cli.options import TransferOptions
+from jaxstyle.cli.outputs import Outputs
 from jaxstyle.cli.parser import Axis, Named, Positional, Several
 from jaxstyle.cli.settings import Settings
-from jaxstyle.cli.sources import Sources, check_options, read_picture, read_pictures
+from jaxstyle.cli.sources import Sources, check_options, files_of, read_picture, read_pictures, short_stem
 from jaxstyle.cli.values import LANES, Text
 from jaxstyle.errors import InputError
+from jaxstyle.files import shown
 from jaxstyle.pictures.read import Picture, load_picture
-from jaxstyle.pictures.write import check_writable, read_record
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".ppm", ".avif", ".jp2")
+LONGEST = 240  # bytes of a result's name without its ending and number; a file's name has 255
 MULTIPLE = 16  # pixels, of the short side: photos of a few proportions have few shapes
 
 
@@ -38,6 +40,7 @@ class Options:
       contents: pictures, or folders of pictures
       styles: what to paint like
       out: folder for the results
+      overwrite: replace files that are there and not jaxstyle's own, too
       lanes: side by side (default: as many as fit)
       quiet: print only the result's name
     """
@@ -45,6 +48,7 @@ class Options:
     contents: Annotated[tuple[str, ...], Positional(Text("CONTENT"), "+")]
     styles: Annotated[tuple[str, ...], Several(Text("STYLE")), Named("--style")]
     out: Annotated[str, Text("DIR"), Named("-o", "--out")]
+    overwrite: bool = False
     lanes: Annotated[int | None, LANES] = None
     quiet: bool = False
     settings: Settings = dataclasses.field(default_factory=Settings)
@@ -63,14 +67,15 @@ def run(options: Options) -> int:
     out, files = Path(options.out), contents_of(options.contents)
     names = file_names(files)
     read = functools.cache(read_picture)
+    outputs = Outputs(read=[*files, *files_of(options.cell)], overwrite=options.overwrite)
     refused: list[str] = []
     painted: list[tuple[TransferOptions, Sources]] = []
     with results_folder(out):
+        add_results(outputs, out, [out / name for name in names])
         for path in options.styles:
             read(path, options.cell.settings.size)  # what is wrong with a style is wrong with them all
         for file, name in zip(files, names, strict=True):
             cell = dataclasses.replace(options.cell, content=file)
-            _check_place(out / name, [*files, *options.styles])
             try:
                 painted.append((cell, read_pictures(cell, out / name, read=functools.partial(_read, file, read))))
             except InputError as error:
@@ -81,16 +86,17 @@ def run(options: Options) -> int:
         axes = [Axis("content", tuple(cell.content for cell, _ in painted))]
         cells: Cells = [((i,), cell, sources) for i, (cell, sources) in enumerate(painted)]
         # Only now, since JAX takes a second to load, and wrong input need not wait for it.
-        from jaxstyle.cli.cells import SweepJob, tasks_of
+        from jaxstyle.cli.cells import SweepJob, digest_of, identity, tasks_of
 
         how: Any = {"lanes": options.lanes, "distributed": False, "quiet": options.quiet}
         tasks, networks = tasks_of(cells, **how)
-        job = SweepJob(out, axes, tasks, networks, **how)
-    code = job.run()
+        with outputs.claimed(digest_of(identity(axes, tasks)), own_folder=True):
+            job = SweepJob(outputs, out, axes, tasks, networks, **how)
+            code = job.run()
     diverged = [job.tasks[index[0]] for index, record in job.records.items() if record["status"] == "diverged"]
-    refused += [f"{task.sources.content.path} diverged" for task in diverged]
+    refused += [f"{shown(task.sources.content.path)} diverged" for task in diverged]
     if refused and code == 0:
-        print(f"jaxstyle: {len(refused)} of {len(files)} pictures failed: {'; '.join(refused)}", file=sys.stderr)
+        say(f"jaxstyle: {len(refused)} of {len(files)} pictures failed: {'; '.join(refused)}")
     return code or int(bool(refused))
 
 
@@ -113,32 +119,22 @@ def contents_of(given: Sequence[str]) -> list[str]:
 
 
 def file_names(files: Sequence[str]) -> list[str]:
-    """Of the results: each content's, as a PNG; where two would be the same, with the old ending and a number."""
-    stems = Counter(Path(file).stem.casefold() for file in files)
+    """Of the results: each content's, as a PNG; where two would be the same, or another file of the batch's, with the
+    old ending and a number. They are short enough to be names, with a record's ending too."""
+    stems = Counter(short_stem(file, LONGEST).casefold() for file in files)
+    taken = {Path(name).stem for name in (SUMMARY, PAGE, SHEET)}
+    stems.update(dict.fromkeys(taken, 2))
     names: list[str] = []
     for file in files:
-        path = Path(file)
-        name = path.stem if stems[path.stem.casefold()] == 1 else path.name.replace(".", "_")
-        taken, number = {x.casefold() for x in names}, 2
-        unique = name
-        while f"{unique}.png".casefold() in taken:
+        name = short_stem(file, LONGEST)
+        if stems[name.casefold()] > 1:
+            name = short_stem(Path(file).name.replace(".", "_"), LONGEST)
+        unique, number = name, 2
+        while unique.casefold() in taken:
             unique, number = f"{name}_{number}", number + 1
+        taken.add(unique.casefold())
         names.append(f"{unique}.png")
     return names
-
-
-def _check_place(out: Path, read: Sequence[str]) -> None:
-    """A result replaces none but an earlier one."""
-    check_writable(out)
-    if not out.exists():
-        return
-    for path in read:
-        if Path(path).exists() and out.samefile(path):
-            raise InputError(f"{out} would be replaced, and it is read; name another folder with -o")
-    try:
-        read_record(out)
-    except InputError as error:
-        raise InputError(f"{out} is there already, and no result of jaxstyle; name another folder with -o") from error
 
 
 def _read(content: str, read: Callable[[str, int | None], Picture], path: str, size: int | None) -> Picture:

@@ -1,5 +1,6 @@
 """List, fetch, convert or show networks' weights."""
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -7,6 +8,8 @@ from typing import Annotated
 from rich.console import Console
 from rich.table import Table
 
+from jaxstyle.cli.messages import name_of, printable
+from jaxstyle.cli.outputs import Outputs, explained
 from jaxstyle.cli.parser import Named, Positional
 from jaxstyle.cli.values import Text
 
@@ -36,11 +39,13 @@ class Convert:
     Attributes:
       file: what to convert
       out: (default: the cache, where --network finds it)
+      overwrite: replace files that are there and not jaxstyle's own, too
       network: (default: found by the shapes)
     """
 
     file: Annotated[str, Positional(Text("FILE"))]
     out: Annotated[str | None, Text("OUT"), Named("-o", "--out")] = None
+    overwrite: bool = False
     network: Annotated[str | None, Text("NAME")] = None
 
 
@@ -77,13 +82,21 @@ def _fetch(options: Fetch) -> None:
 
     with download_bar() as downloading:
         path = fetch(options.name, options.source, downloading.progress, downloading.notice)
-    print(path)
+    print(name_of(path))
 
 
 def _convert(options: Convert) -> None:
-    from jaxstyle.weights import convert
+    outputs = Outputs(read=(options.file,), overwrite=options.overwrite)
+    out = None if options.out is None else Path(options.out).expanduser()
+    with contextlib.ExitStack() as held:
+        if out is not None:
+            if out.parent.is_dir():  # made later, where there is none
+                outputs.add(out)
+                held.enter_context(outputs.claimed())
+            held.enter_context(explained(out))
+        from jaxstyle.weights import convert
 
-    print(convert(options.file, options.out and Path(options.out), options.network))
+        print(name_of(convert(options.file, out, options.network)))
 
 
 def _show(options: Show) -> None:
@@ -92,17 +105,21 @@ def _show(options: Show) -> None:
     held = show(options.name)
     for key in ("path", "format", "bytes", "sha256", "network", "preprocessing", "codebooks", "parameters"):
         if key != "codebooks" or held[key]:
-            print(f"{key}: {held[key]}")
+            print(printable(f"{key}: {held[key]}"))
     for key, value in held["attributes"].items():
         if key not in held:
-            print(f"{key}: {value}")
+            print(printable(f"{key}: {value}"))  # the file's own words
     columns = ("layer", "kernel", "mean", "std", *(["codebook"] if held["codebooks"] else []))
     table = Table(*columns, box=None, pad_edge=False)
     for name, layer in held["layers"].items():
         shape = " x ".join(map(str, layer["shape"]))
         bits = f"{layer['bits']} bits" if layer["bits"] else ""
         table.add_row(
-            name, shape, f"{layer['mean']:.3g}", f"{layer['std']:.3g}", *([bits] if held["codebooks"] else [])
+            printable(name),
+            shape,
+            f"{layer['mean']:.3g}",
+            f"{layer['std']:.3g}",
+            *([bits] if held["codebooks"] else []),
         )
     _print(table)
 
