@@ -3,11 +3,11 @@
     python scripts/kill_check.py --kills 200 --interrupts 100
 
 A kill is SIGKILL, SIGTERM or SIGHUP at a random moment of `transfer`, `transfer --save-every`, `sweep`, `batch` or
-`weights convert`. Afterwards every file at a result's name must be whole, and the same command again must end well, with
-the pictures that a run which nobody stopped makes, and with no file of a killed one left.
+`weights convert`. Afterwards every file at a result's name must be whole, and the same command again must end well,
+with the pictures that a run which nobody stopped makes, and with no file of a killed one left.
 
-An interrupt is one Ctrl-C, two, or many, at a random moment of a command whose programs are not compiled yet. The process
-must end with 130, not by a signal, with no traceback, and with whole files.
+An interrupt is one Ctrl-C, two, or many, at a random moment of a command whose programs are not compiled yet. The
+process must end with 130, not by a signal, with no traceback, and with whole files.
 
 Takes about half a minute for each; needs POSIX. Fails, with a line for each thing that was wrong, if any was.
 """
@@ -15,7 +15,6 @@ Takes about half a minute for each; needs POSIX. Fails, with a line for each thi
 import argparse
 import collections
 import hashlib
-import json
 import os
 import random
 import shutil
@@ -24,14 +23,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from jaxstyle.marks import is_sealed
-from jaxstyle.pictures.write import is_own, read_record
+from jaxstyle.pictures.write import is_own
 
 QUICK = ("--size", "48", "--min-size", "48", "--quiet")
 SHALLOW = ("--content-layers", "relu2_1", "--style-layers", "relu1_1", "relu2_1")
@@ -93,11 +93,33 @@ def main() -> int:
         expected, seconds = measure(here)
         for number in range(options.kills):
             kind, how = draw.choice(list(COMMANDS)), KILLS[number % len(KILLS)]
-            kill(here, kind, how, draw.uniform(0, 1.05) * seconds[kind], expected[kind], found)
+            moment = Moment(draw.random() < 0.3, draw.random())
+            kill(here, kind, how, moment, seconds[kind], expected[kind], found)
         for _ in range(options.interrupts):
             interrupt(here, draw, found)
     print(found)
     return int(bool(found.wrong))
+
+
+class Moment(NamedTuple):
+    """When to stop a command.
+
+    Attributes:
+      any_time: from its very start on; else from when it has begun to write, as it does little else before.
+      part: of the time from then to the end that it usually takes.
+    """
+
+    any_time: bool
+    part: float
+
+    def wait(self, here: Path, process: subprocess.Popen[str], seconds: float) -> None:
+        """Waits for it."""
+        if self.any_time:
+            time.sleep(self.part * seconds)
+            return
+        while not any((here / "out").iterdir()) and process.poll() is None:
+            time.sleep(0.01)
+        time.sleep(self.part * seconds / 2)
 
 
 class Counts:
@@ -188,12 +210,20 @@ def check_results(here: Path, told: str, found: Counts) -> None:
             found.check(whole(path), f"{told}: {path.name} is not whole")
 
 
-def kill(here: Path, kind: str, how: signal.Signals, after: float, expected: dict[str, str], found: Counts) -> None:
+def kill(
+    here: Path,
+    kind: str,
+    how: signal.Signals,
+    moment: Moment,
+    seconds: float,
+    expected: dict[str, str],
+    found: Counts,
+) -> None:
     """One kill, a look, and the same command again."""
     fresh(here)
-    told = f"{kind} after {after:.2f} s by {how.name}"
+    told = f"{kind} by {how.name}, {moment}"
     with start(here, COMMANDS[kind]) as process:
-        time.sleep(after)
+        moment.wait(here, process, seconds)
         process.send_signal(how)
         said = process.communicate()[1]
     found.ends[kind, how.name, end_of(process, said)] += 1

@@ -170,19 +170,19 @@ class SweepJob:
             with SweepBar(self.quiet, sum(group.steps(len(lanes)) for group, lanes in todo), count) as bar:
                 for group, lanes in todo:
                     self._run_group(group, lanes, bar)
+            self._finish("done")
         except KeyboardInterrupt:
             self._look_again()  # it may have come between a picture and our note of it
-            self._finish("stopped")
+            self._leave("stopped")
             done = f"{len(self.records)} of {len(self.tasks)} pictures are in {shown(self.out)}"
             say(f"jaxstyle: stopped; {done}; the same command goes on")
             return STOPPED
         except InputError:
             raise
         except Exception as error:
-            self._fail()
+            self._leave("failed")
             told = str(error) if isinstance(error, CommandError) else plain_line(error)
             raise CommandError(f"{told}; what is done is in {shown(self.out)}, the same command goes on") from error
-        self._finish("done")
         extra = f": {len(self.records)} pictures, {time.time() - self.began:.0f} s"
         print(f"{name_of(self.out / PAGE)}{'' if self.quiet else extra}")
         return 0
@@ -233,13 +233,16 @@ class SweepJob:
             with self.outputs.writing(self.out / PAGE):
                 write_page(self.out, sweep)
 
-    def _fail(self) -> None:
-        """The summary says that the sweep has failed, even where there is no room for another file."""
+    def _leave(self, status: str) -> None:
+        """The summary, the sheet and the page of what there is; at least the status, where there is no room for more."""
         try:
-            self._finish("failed")
-        except CommandError:  # told already
+            self._finish(status)
+        except CommandError as error:
+            if status == "stopped":  # else the reason for this one is told
+                say(f"jaxstyle: {error}")
+            was = b'"status": "running",'
             with contextlib.suppress(OSError, ValueError):
-                replace_in_place(self.out / SUMMARY, b'"status": "running",', b'"status": "failed" ,')
+                replace_in_place(self.out / SUMMARY, was, f'"status": "{status}",'.encode().ljust(len(was)))
 
     def _write_summary(self, status: str) -> None:
         if jax.process_index():  # the first host writes for all

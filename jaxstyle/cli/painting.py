@@ -112,7 +112,10 @@ class Painting:
             return ", before the first picture"
         image = self.latest.image if image is None else image
         step = steps_done(self.latest) if step is None else step
-        saved = self._save(self.sources.out, image, status, step=step, losses=_last(self.latest))
+        try:
+            saved = self._save(self.sources.out, image, status, step=step, losses=_last(self.latest))
+        except CommandError as error:
+            return f"; {error}"
         return f"; {shown(saved)} is the last picture before that, {_size(image)}"
 
     def _explain(self, error: Exception) -> str:

@@ -22,7 +22,10 @@ def program() -> NoReturn:
     close_gaps()
     from jaxstyle.cli.main import main
 
-    code = main()
+    try:
+        code = main()
+    except KeyboardInterrupt:  # at the very end, when there was nothing left to stop
+        code = STOPPED
     # XLA's compiler cannot be interrupted, and an interpreter that ends while it is at work ends in a crash.
     if code == STOPPED or any(thread.name.startswith("compile") for thread in threading.enumerate()):
         _leave(code)

@@ -81,8 +81,8 @@ def start_jax(*, distributed: bool = False, lanes: int = 1) -> None:
 def mend_compiled(folder: Path) -> None:
     """Removes compiled programs that JAX finds damaged, cut short by a kill say, as soon as it warns of one.
 
-    JAX then compiles, and keeps what it has compiled; as long as the damaged file is there, it would do so at each start.
-    The warning names the function: all its programs go.
+    JAX then compiles, and keeps what it has compiled; as long as the damaged file is there, it would do so at each
+    start. The warning names the function: all its programs go.
     """
     told = r"Error reading persistent compilation cache entry for '([^']+)'"
     warnings.filterwarnings("always", told)
