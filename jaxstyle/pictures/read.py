@@ -125,7 +125,7 @@ def mask_of(picture: Picture, height: int, width: int) -> Alpha:
     Resampled by a triangle, widened when shrinking: it never overshoots, as Lanczos does, so that what is black stays
     0. Raises `InputError` for a picture with colours, which would all become greys between.
     """
-    cover = 1.0 if picture.alpha is None else picture.alpha
+    cover = np.float32(1) if picture.alpha is None else picture.alpha
     least, share = COLOURED
     colour = (picture.pixels.max(2) - picture.pixels.min(2)) * cover
     if np.count_nonzero(colour > least) > share * colour.size:
@@ -133,7 +133,7 @@ def mask_of(picture: Picture, height: int, width: int) -> Alpha:
             f"{shown(picture.path)} has colours; a mask is white where a style goes, black where not, and grey between: "
             "of a map of colours make one such file for each style"
         )
-    values = picture.pixels.mean(2, dtype=np.float32) * np.float32(1) * cover
+    values = picture.pixels.mean(2, dtype=np.float32) * cover
     if values.shape != (height, width):
         resized = Image.fromarray(values).resize((width, height), Image.Resampling.BILINEAR)
         values = np.asarray(resized, np.float32)
@@ -169,8 +169,10 @@ def pillow(name: str) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except (InputError, MemoryError):
+    except InputError:
         raise
+    except MemoryError as error:
+        raise InputError(f"{name} is too large for the memory of this machine; make it smaller first") from error
     except Exception as error:  # a decoder may raise nearly anything on damaged data
         told = " ".join(str(error).split())[:100]
         if re.search(r"unsupported|not supported|not implemented", told, re.IGNORECASE):

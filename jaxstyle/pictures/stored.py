@@ -10,7 +10,9 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-MAX_PIXELS = 120_000_000  # of a file: a small one that unpacks to fill the memory may claim any number
+from jaxstyle.defaults import MEGAPIXELS
+
+MAX_PIXELS = MEGAPIXELS * 1_000_000  # of a file: a small one that unpacks to fill the memory may claim any number
 REDUCED_FROM = 32_000_000  # pixels; larger pictures are decoded at a reduced size where the format knows how to
 REDUCED_TO = 4  # times the wanted size at least: Lanczos from there differs by some 53 dB from that of all pixels
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from jaxstyle import defaults
-from jaxstyle.cli.options import TransferOptions
+from jaxstyle.cli.options import Reading, TransferOptions
 from jaxstyle.cli.parser import Named, Positional, Several
 from jaxstyle.cli.settings import NetworkSettings, Settings, TermSettings
 from jaxstyle.cli.sources import check_options, default_name, read_pictures
@@ -31,7 +31,7 @@ STARTS = ("content", "noise")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(Reading):
     """What `compare` can be told.
 
     Attributes:
@@ -66,7 +66,9 @@ class Options:
         """The transfer whose loss is minimised."""
         settings = Settings(**vars(self.network), **vars(self.terms), size=self.size, seed=self.seed)
         given = self.given | {"size", "seed", "optimizer", "init", "average", "steps"}
-        return TransferOptions(content=self.content, styles=(self.style,), settings=settings, given=given)
+        return TransferOptions(
+            content=self.content, styles=(self.style,), large=self.large, settings=settings, given=given
+        )
 
 
 def run(options: Options) -> int:

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from jaxstyle import defaults
+from jaxstyle.cli.options import Reading
 from jaxstyle.cli.parser import Named, Positional
 from jaxstyle.cli.settings import NetworkSettings
 from jaxstyle.cli.study import check_keeps_sources, default_layers, figure_name, open_study, read_study
@@ -22,7 +23,7 @@ from jaxstyle.studies.figures import SUFFIXES, save_figure
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(Reading):
     """What `features` can be told.
 
     Attributes:
@@ -52,7 +53,7 @@ def run(options: Options) -> int:
     layer = options.layer or usual[len(usual) // 2]
     out = figure_name(options, layer if layer.isidentifier() else "features")
     check_keeps_sources(options, [out.with_suffix(suffix) for suffix in SUFFIXES])
-    picture = read_study(options.picture, options.size)
+    picture = read_study(options, options.size)
     # Only now, since JAX takes a second to load, and wrong input need not wait for it.
     began = time.time()
     settings = {"layer": layer, "count": options.count, "strongest": options.strongest}

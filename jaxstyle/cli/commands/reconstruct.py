@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from jaxstyle import defaults
+from jaxstyle.cli.options import Reading
 from jaxstyle.cli.parser import Named, Positional, Several
 from jaxstyle.cli.settings import NetworkSettings
 from jaxstyle.cli.study import check_keeps_sources, figure_name, open_study, read_study
@@ -19,7 +20,7 @@ from jaxstyle.studies.figures import SUFFIXES, save_figure
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(Reading):
     """What `reconstruct` can be told.
 
     Attributes:
@@ -51,7 +52,7 @@ def run(options: Options) -> int:
     """Checks everything that can be checked, inverts each layer, draws."""
     out = figure_name(options, "reconstructions")
     check_keeps_sources(options, [out.with_suffix(suffix) for suffix in SUFFIXES])
-    picture = read_study(options.picture, options.size)
+    picture = read_study(options, options.size)
     # Only now, since JAX takes a second to load, and wrong input need not wait for it.
     began = time.time()
     layers = list(options.layers or first_and_style_layers(options.network.network))

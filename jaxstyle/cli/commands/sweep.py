@@ -13,7 +13,7 @@ from typing import Any
 from jaxstyle.cli.folder import results_folder
 from jaxstyle.cli.grid import SweepOptions, axes_of, cells_of, with_grid
 from jaxstyle.cli.parser import Axis
-from jaxstyle.cli.sources import read_picture, read_pictures
+from jaxstyle.cli.sources import read_pictures, reader
 from jaxstyle.errors import InputError
 from jaxstyle.pictures.write import check_writable
 
@@ -25,7 +25,7 @@ def run(options: Options) -> int:
     if options.grid:
         options = with_grid(options)
     axes = axes_of(options)
-    out, read = Path(options.out), functools.cache(read_picture)
+    out, read = Path(options.out), functools.cache(reader(options))
     cells = [
         (index, cell, read_pictures(cell, out / file_name(axes, index), read=read))
         for index, cell in cells_of(options, axes)

@@ -14,6 +14,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 
 from jaxstyle import defaults
+from jaxstyle.cli.options import Reading
 from jaxstyle.cli.parser import Named, Positional, Several
 from jaxstyle.cli.settings import NetworkSettings
 from jaxstyle.cli.study import check_keeps_sources, default_layers, figure_name, open_study, read_study
@@ -28,7 +29,7 @@ SETTINGS = ("style_loss", "source_size", "steps", "tv_weight", "optimizer", "see
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(Reading):
     """What `texture` can be told.
 
     Attributes:
@@ -85,7 +86,7 @@ def run(options: Options) -> int:
         check_writable(part.file)
     results = [path.with_suffix(suffix) for path in (out, *(part.file for part in parts)) for suffix in SUFFIXES]
     check_keeps_sources(options, results)
-    picture = read_study(options.picture, options.source_size)
+    picture = read_study(options, options.source_size)
     height, width = output_size(options, picture.pixels.shape[:2])
     # Only now, since JAX takes a second to load, and wrong input need not wait for it.
     began = time.time()

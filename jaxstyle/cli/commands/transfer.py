@@ -8,7 +8,7 @@ from jaxstyle.cli.options import TransferOptions
 from jaxstyle.cli.settings import check_data
 from jaxstyle.cli.sources import read_sources
 from jaxstyle.errors import InputError
-from jaxstyle.pictures.read import load_picture
+from jaxstyle.pictures.read import own_size, sha256_of
 from jaxstyle.pictures.write import read_record
 
 Options = TransferOptions
@@ -43,14 +43,14 @@ def completed(options: Options, path: str) -> Options:
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{told}: its record is not one of a transfer") from error
     known = {name: value for name, value in settings.items() if name not in ("size", "min_size", "init")}
-    side = max(load_picture(path).own_size)
+    side = max(own_size(path, large=True))
     # The picture itself is where the finer scales begin.
     known = check_data(known, told) | {"init": path, "min_size": min(side, options.chosen("size") or side)}
     options = options.having(**{name: value for name, value in known.items() if name not in options.given})
     if options.content is not None:  # and masks are of another
         return options
     for file, digest in files:
-        if load_picture(file).sha256 != digest:
+        if sha256_of(file) != digest:
             raise InputError(f"{told}: {file} has changed since; name CONTENT and STYLE to use it nevertheless")
     regions = dataclasses.replace(options.regions, **masks)
     return dataclasses.replace(options, content=content, styles=tuple(styles), regions=regions)

@@ -8,7 +8,7 @@ from jaxstyle.errors import InputError
 from jaxstyle.pictures.formats import boxes
 from jaxstyle.pictures.stored import Samples, Stored, samples_of
 
-MOST = 64_000_000  # 15 bytes for each pixel
+MOST = 64_000_000  # 10 bytes for each pixel
 
 
 def open_heic(file: BinaryIO, name: str) -> Stored:
