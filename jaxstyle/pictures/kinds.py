@@ -117,7 +117,7 @@ def kind_of(file: BinaryIO) -> Kind | None:
     for beginning, kind in BEGINNINGS:
         if head.startswith(beginning):
             return kind
-    return next((kind for find in (_riff, _media, _ppm, _bmp, _text, _dicom) if (kind := find(head))), None)
+    return next((found for find in (_riff, _media, _ppm, _bmp, _text, _dicom) if (found := find(head))), None)
 
 
 def _riff(head: bytes) -> Kind | None:

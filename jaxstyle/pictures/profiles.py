@@ -1,8 +1,8 @@
 """Colours of a file to sRGB, float32 in [0, 1], by its ICC profile or by what its format says instead.
 
-Intent is relative colorimetric with black point compensation: white is white, black is black. LittleCMS transforms 8-bit
-colours in 8 bits. Deeper ones would take it a second for each million: there a profile of curves and a matrix is three
-tables, one for each channel, of its part in linear sRGB.
+Intent is relative colorimetric with black point compensation: white is white, black is black. LittleCMS transforms
+8-bit colours in 8 bits. Deeper ones would take it a second for each million: there a profile of curves and a matrix is
+three tables, one for each channel, of its part in linear sRGB.
 """
 
 import functools
@@ -90,7 +90,7 @@ def _by_profile(model: Model, dtype: np.dtype, white: float, profile: bytes) -> 
     if model == "rgb" and _is_matrix(profile):
         tables = [_channel_table(k, levels, profile) for k in range(3)]
         return lambda samples: encoded(
-            sum(table[_indices(samples[..., k], levels)] for k, table in enumerate(tables))  # type: ignore[arg-type]
+            np.sum([table[_indices(samples[..., k], levels)] for k, table in enumerate(tables)], axis=0)
         )
     _transformed(np.zeros((1, 1, 3 if model == "rgb" else 4), np.float32), profile, model)
     scale = 100 if model == "cmyk" else 1  # LittleCMS has ink in percent

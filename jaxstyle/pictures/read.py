@@ -90,8 +90,7 @@ def load_picture(path: StrPath, size: int | None = None, *, multiple: int = 1, l
         turned = (width, height) if stored.orientation >= 5 else (height, width)
         samples = stored.samples(max(own) / max(height, width))
         pixels, alpha = _fitted(name, samples, turned)
-        file.seek(0)
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        sha256 = _digest(file)
     if pixels.shape[2] == 1:
         pixels = np.repeat(pixels, 3, axis=2)
     pixels = np.ascontiguousarray(_upright(pixels, stored.orientation))
@@ -110,7 +109,12 @@ def own_size(path: StrPath, *, large: bool = False) -> tuple[int, int]:
 def sha256_of(path: StrPath) -> str:
     """The hash of a picture's file, as in `Picture.sha256`; raises `InputError` where there is none to read."""
     with open_file(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return _digest(file)
+
+
+def _digest(file: BinaryIO) -> str:
+    file.seek(0)
+    return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
 def kind_at(path: StrPath) -> Kind | None:
@@ -130,8 +134,8 @@ def mask_of(picture: Picture, height: int, width: int) -> Alpha:
     colour = (picture.pixels.max(2) - picture.pixels.min(2)) * cover
     if np.count_nonzero(colour > least) > share * colour.size:
         raise InputError(
-            f"{shown(picture.path)} has colours; a mask is white where a style goes, black where not, and grey between: "
-            "of a map of colours make one such file for each style"
+            f"{shown(picture.path)} has colours; a mask is white where a style goes, black where not, grey between: of "
+            "a map of colours make one such file for each style"
         )
     values = picture.pixels.mean(2, dtype=np.float32) * cover
     if values.shape != (height, width):
@@ -163,7 +167,7 @@ def open_file(path: StrPath) -> BinaryIO:
 
 @contextlib.contextmanager
 def pillow(name: str) -> Iterator[None]:
-    """Run decoders on untrusted bytes: our limit of pixels, not Pillow's; no warnings; every failure an `InputError`."""
+    """Run decoders on untrusted bytes: our limit of pixels, not Pillow's; no warnings; all failures `InputError`s."""
     limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
         with warnings.catch_warnings():

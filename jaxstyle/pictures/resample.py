@@ -78,7 +78,7 @@ def _fitted(
     target: tuple[int, int],
     extent: tuple[float, float] | None = None,
 ) -> np.ndarray:
-    """Lanczos along rows, band by band, then along columns: what Pillow does in one call, without all of it in float."""
+    """Lanczos along rows, band by band, then along columns: as Pillow in one call, without all of it in float."""
     (h, w), (height, width) = shape, target
     extent_h, extent_w = extent or shape
     result: np.ndarray | None = None

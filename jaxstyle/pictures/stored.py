@@ -52,7 +52,7 @@ class Stored:
       height, width: in pixels, before the picture is turned upright.
       samples: how many times as large as wanted the picture is -> its samples.
       orientation: EXIF's, 1 to 8.
-      most: pixels that this format's decoder can be given without `large`; the fewer, the more memory it takes for each.
+      most: pixels that are read without `large`; fewer where the format's decoder takes more memory for each.
     """
 
     height: int

@@ -82,9 +82,7 @@ def check_writable(path: StrPath) -> None:
         raise InputError(f"{shown(path)} cannot be written: {reason}")
 
 
-def _levels(
-    name: str, image: ArrayLike, alpha: ArrayLike | None, *, on_white: bool
-) -> UInt8[np.ndarray, "h w c"]:
+def _levels(name: str, image: ArrayLike, alpha: ArrayLike | None, *, on_white: bool) -> UInt8[np.ndarray, "h w c"]:
     """The picture in 8 bits, with alpha if there is one, or laid on white; rounded and clipped.
 
     It is made a band of rows at a time, so that no further one in float is held.

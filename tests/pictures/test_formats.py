@@ -239,7 +239,9 @@ def test_bmp_of_16_and_32_bits(tmp_path, rng, flip):
     assert opaque.alpha is None
     close(opaque.pixels, samples[..., :3] / 255)
     masks = (0xFF0000, 0xFF00, 0xFF, 0xFF000000)
-    picture = load_picture(put(tmp_path, bmp([x.tobytes() for x in stored_], 32, compression=3, masks=masks, header=124)))
+    picture = load_picture(
+        put(tmp_path, bmp([x.tobytes() for x in stored_], 32, compression=3, masks=masks, header=124))
+    )
     close(picture.alpha, samples[..., 3] / 255)
     close(picture.pixels, samples[..., :3] / 255)
 
@@ -268,7 +270,11 @@ def test_ppm_of_any_white(tmp_path, rng, most, plain, channels):
     samples = rng.integers(0, most + 1, (HEIGHT, WIDTH, channels))
     name = {(1, True): "P2", (3, True): "P3", (1, False): "P5", (3, False): "P6"}[channels, plain]
     data = f"{name}\n# a remark\n{WIDTH} {HEIGHT}\n{most}\n".encode()
-    data += " ".join(map(str, samples.ravel())).encode() if plain else samples.astype(">u2" if most > 255 else "u1").tobytes()
+    data += (
+        " ".join(map(str, samples.ravel())).encode()
+        if plain
+        else samples.astype(">u2" if most > 255 else "u1").tobytes()
+    )
     expected = samples / most
     steps = 0.5 / 65535 if channels == 1 and most > 255 else 0.5 / 255
     close(load_image(put(tmp_path, data)), expected if channels == 3 else grey(expected), atol=steps + 1e-6)

@@ -80,7 +80,9 @@ def test_a_picture_is_read_whatever_its_name(tmp_path, kind):
     Image.new("RGB", (40, 30), (200, 100, 50)).save(data, kind)
     path = tmp_path / "notes.txt"
     path.write_bytes(data.getvalue())
-    np.testing.assert_allclose(load_image(path), np.broadcast_to(np.array([200, 100, 50]) / 255, (30, 40, 3)), atol=0.03)
+    np.testing.assert_allclose(
+        load_image(path), np.broadcast_to(np.array([200, 100, 50]) / 255, (30, 40, 3)), atol=0.03
+    )
 
 
 def test_size_and_hash_without_reading_the_picture(tmp_path, monkeypatch):

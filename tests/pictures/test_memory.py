@@ -77,7 +77,13 @@ def tiff(width, height, strips, count=1, bits=8, code=8):
     if count == 1:
         return head + ifd + strips
     data = place + 8 * count
-    return head + ifd + struct.pack(f"<{count}I", *[data] * count) + struct.pack(f"<{count}I", *[len(strips)] * count) + strips
+    return (
+        head
+        + ifd
+        + struct.pack(f"<{count}I", *[data] * count)
+        + struct.pack(f"<{count}I", *[len(strips)] * count)
+        + strips
+    )
 
 
 def patched(data, mark, skip, form, *values):
@@ -89,8 +95,14 @@ def patched(data, mark, skip, form, *values):
 SIDE = 14_100
 CLAIMS = {
     "png": lambda: png(SIDE, SIDE),
-    "webp": lambda: b"RIFF" + struct.pack("<I", 26) + b"WEBPVP8L" + struct.pack("<IB", 14, 0x2F)
-    + ((SIDE - 1) | (SIDE - 1) << 14).to_bytes(4, "little") + bytes(9),
+    "webp": lambda: (
+        b"RIFF"
+        + struct.pack("<I", 26)
+        + b"WEBPVP8L"
+        + struct.pack("<IB", 14, 0x2F)
+        + ((SIDE - 1) | (SIDE - 1) << 14).to_bytes(4, "little")
+        + bytes(9)
+    ),
     "jpeg": lambda: patched(small("JPEG"), b"\xff\xc0", 3, ">HH", SIDE, SIDE),
     "gif": lambda: patched(small("GIF"), b"GIF87a", 0, "<HH", SIDE, SIDE),
     "bmp": lambda: patched(small("BMP"), b"BM", 16, "<ii", SIDE, SIDE),
@@ -122,7 +134,7 @@ def test_large_is_asked_for(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(png(12_000, 1 + MAX_PIXELS // 12_000))
     for call in (load_picture, own_size):
-        with pytest.raises(InputError, match="120000000.*--large"):
+        with pytest.raises(InputError, match=r"120000000.*--large"):
             call(path)
     assert own_size(path, large=True) == (1 + MAX_PIXELS // 12_000, 12_000)
 
@@ -150,7 +162,7 @@ def test_a_strip_too_large_to_be_held(tmp_path, monkeypatch):
     for name, count in (("a", 1), ("b", 4)):
         (tmp_path / f"{name}.tif").write_bytes(tiff(64, 64, zlib.compress(bytes(64 * 64 // count)), count=count))
     monkeypatch.setattr(formats_of_tiff, "MOST_BYTES", 64 * 64 - 1)
-    with pytest.raises(InputError, match="64 x 64.*4095.*--large"):
+    with pytest.raises(InputError, match=r"64 x 64.*4095.*--large"):
         load_picture(tmp_path / "a.tif")
     assert load_picture(tmp_path / "a.tif", large=True).own_size == (64, 64)
     assert load_picture(tmp_path / "b.tif").own_size == (64, 64)

@@ -40,7 +40,7 @@ def differences(part, predictor, order):
         result = part.copy()
         result[:, 1:] -= part[:, :-1]
         return result
-    rows, columns, count = part.shape
+    rows, _, count = part.shape
     size = part.dtype.itemsize
     planes = part.astype(part.dtype.newbyteorder(">")).reshape(rows, -1).view(np.uint8).reshape(rows, -1, size)
     flat = np.moveaxis(planes, 2, 1).reshape(rows, -1)
@@ -60,8 +60,21 @@ def parts_of(samples, tile, strip):
     return [full[i : i + tile, j : j + tile] for i in range(0, down, tile) for j in range(0, across, tile)]
 
 
-def page(samples, *, bits, photometric, order="<", form=1, planar=False, tile=None, strip=10, code=1, squeeze=bytes,
-         predictor=1, tags=()):
+def page(
+    samples,
+    *,
+    bits,
+    photometric,
+    order="<",
+    form=1,
+    planar=False,
+    tile=None,
+    strip=10,
+    code=1,
+    squeeze=bytes,
+    predictor=1,
+    tags=(),
+):
     """The tags of a page, with its strips or tiles as bytes."""
     samples = samples.reshape(*samples.shape[:2], -1)
     planes = [samples[..., k : k + 1] for k in range(samples.shape[2])] if planar else [samples]
@@ -175,9 +188,7 @@ LAYOUTS = {
 def test_whole_numbers_of_any_width(tmp_path, rng, bits, channels, layout, order):
     samples = integers(rng, bits, channels)
     kind = RGB if channels == 3 else BLACK_IS_0
-    path = put(
-        tmp_path, page(samples, bits=bits, photometric=kind, order=order, **LAYOUTS[layout]), order=order
-    )
+    path = put(tmp_path, page(samples, bits=bits, photometric=kind, order=order, **LAYOUTS[layout]), order=order)
     expected = samples / (2.0**bits - 1)
     close(load_image(path), expected if channels == 3 else grey(expected))
     assert own_size(path) == (HEIGHT, WIDTH)
@@ -194,7 +205,9 @@ def test_bigtiff(tmp_path, rng, order, big):
 @pytest.mark.parametrize("bits", [1, 2, 4, 8, 12, 16, 32])
 def test_white_is_0(tmp_path, rng, bits):
     samples = integers(rng, bits, 1)
-    close(load_image(put(tmp_path, page(samples, bits=bits, photometric=WHITE_IS_0))), grey(1 - samples / (2.0**bits - 1)))
+    close(
+        load_image(put(tmp_path, page(samples, bits=bits, photometric=WHITE_IS_0))), grey(1 - samples / (2.0**bits - 1))
+    )
 
 
 @pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
@@ -237,9 +250,7 @@ CODERS = {
 def test_compressions_and_predictors(tmp_path, rng, coder, predictor, bits, layout):
     code, squeeze = CODERS[coder]
     samples = integers(rng, bits, 3)
-    made = page(
-        samples, bits=bits, photometric=RGB, code=code, squeeze=squeeze, predictor=predictor, **LAYOUTS[layout]
-    )
+    made = page(samples, bits=bits, photometric=RGB, code=code, squeeze=squeeze, predictor=predictor, **LAYOUTS[layout])
     close(load_image(put(tmp_path, made)), samples / (2.0**bits - 1))
 
 
@@ -247,8 +258,16 @@ def test_compressions_and_predictors(tmp_path, rng, coder, predictor, bits, layo
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
 def test_the_predictor_of_floats(tmp_path, rng, order, kind):
     samples = rng.random((HEIGHT, WIDTH, 3)).astype(kind)
-    made = page(samples, bits=8 * samples.itemsize, photometric=RGB, form=3, predictor=3, code=8,
-                squeeze=zlib.compress, order=order)
+    made = page(
+        samples,
+        bits=8 * samples.itemsize,
+        photometric=RGB,
+        form=3,
+        predictor=3,
+        code=8,
+        squeeze=zlib.compress,
+        order=order,
+    )
     close(load_image(put(tmp_path, made, order=order)), samples)
 
 
@@ -329,9 +348,13 @@ def test_extra_samples(tmp_path, rng, bits, kind, channels):
     colours = integers(rng, bits, channels)
     alpha = (integers(rng, bits, 1) | 1).astype(colours.dtype)
     alpha[:4] = 0
-    stored = np.floor(colours.astype(float) * alpha / full + 0.5).astype(colours.dtype) if kind == "multiplied" else colours
+    stored = (
+        np.floor(colours.astype(float) * alpha / full + 0.5).astype(colours.dtype) if kind == "multiplied" else colours
+    )
     tags = {338: (SHORT, [{"straight": 2, "multiplied": 1, "unspecified": 0}[kind]])}
-    made = page(np.concatenate([stored, alpha], 2), bits=bits, photometric=RGB if channels == 3 else BLACK_IS_0, tags=tags)
+    made = page(
+        np.concatenate([stored, alpha], 2), bits=bits, photometric=RGB if channels == 3 else BLACK_IS_0, tags=tags
+    )
     picture = load_picture(put(tmp_path, made))
     expected = colours / full if channels == 3 else grey(colours / full)
     if kind == "unspecified":

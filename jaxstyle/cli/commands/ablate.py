@@ -82,9 +82,7 @@ def run(options: Options) -> int:
 
     cells = json.loads((out / "sweep.json").read_bytes())["cells"]
     layers, ratios = (axis.values for axis in grid.axes)
-    images = [
-        [load_image(out / _cell(cells, row, ratio)["file"], large=True) for ratio in ratios] for row in layers
-    ]
+    images = [[load_image(out / _cell(cells, row, ratio)["file"], large=True) for ratio in ratios] for row in layers]
     content, style = (reader(options)(path, options.size).pixels for path in (options.content, options.style))
     names = [Path(path).stem for path in (options.content, options.style)]
     figure = draw_ablation(content, style, names, layers, ratios, images)

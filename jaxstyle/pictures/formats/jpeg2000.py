@@ -39,8 +39,8 @@ def open_jpeg2000(file: BinaryIO, name: str) -> Stored:
     plain = set(header.depths) == {depth} and not (header.signed or header.stepped) and depth <= 16 and count <= 4
     if not plain or header.space not in (None, SRGB, GREYS):
         raise InputError(
-            f"{name} is a JPEG 2000 with components of {', '.join(map(str, header.depths[:5]))} bits, of a kind that is "
-            "not read; save it as PNG or TIFF"
+            f"{name} is a JPEG 2000 with components of {', '.join(map(str, header.depths[:5]))} bits, of a kind that "
+            "is not read; save it as PNG or TIFF"
         )
 
     def samples(times: float) -> Samples:

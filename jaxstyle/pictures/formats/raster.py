@@ -2,7 +2,7 @@
 
 import contextlib
 import struct
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image
@@ -40,7 +40,8 @@ def open_jpeg(file: BinaryIO, name: str) -> Stored:
 def open_gif(file: BinaryIO, name: str) -> Stored:
     """The first picture of a GIF; of the screen around it nothing is seen."""
     image = _opened(file, "GIF")
-    left, top, right, bottom = image.tile[0][1] if image.tile else (0, 0, *image.size)
+    tiles: Any = getattr(image, "tile", None)
+    left, top, right, bottom = tiles[0][1] if tiles else (0, 0, *image.size)
     width, height = image.size
 
     def samples(times: float) -> Samples:

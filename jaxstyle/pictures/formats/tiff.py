@@ -44,7 +44,14 @@ ASSOCIATED, UNASSOCIATED = 1, 2  # alpha, among the meanings of extra samples
 MOST_PAGES = 32  # that are looked at
 MOST_SAMPLES = 16  # of a pixel
 MOST_BYTES = 1_000_000_000  # of a row of strips or tiles, which are decoded together
-TAGS = {"old subfile type": 255, "orientation": 274, "icc": 34675, "inks": 332, "dng": 50706, "coefficients": 529, "range": 532}
+TAGS = {
+    "orientation": 274,
+    "icc": 34675,
+    "inks": 332,
+    "dng": 50706,
+    "coefficients": 529,
+    "range": 532,
+}
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # else what it remarks goes to standard error
 
@@ -101,7 +108,7 @@ def _picture(pages: list[Any]) -> Any:
 
 def _is_thumbnail(page: Any) -> bool:
     """Whether a page says that it is one, or a mask."""
-    return bool(page.subfiletype & (REDUCED | MASKING)) or page.tags.valueof(TAGS["old subfile type"]) == 2
+    return bool(page.subfiletype & (REDUCED | MASKING))  # tifffile takes that of older files for it, too
 
 
 def _alike(large: Any, small: Any) -> bool:
@@ -111,7 +118,11 @@ def _alike(large: Any, small: Any) -> bool:
 
 def _is_reduced(page: Any, of: Any, divisor: int) -> bool:
     """Whether a page is the picture at a size that will do."""
-    same = (page.photometric, page.bitspersample, page.sampleformat) == (of.photometric, of.bitspersample, of.sampleformat)
+    same = (page.photometric, page.bitspersample, page.sampleformat) == (
+        of.photometric,
+        of.bitspersample,
+        of.sampleformat,
+    )
     return same and _is_thumbnail(page) and _alike(of, page) and page.imagewidth * divisor >= of.imagewidth
 
 
@@ -128,8 +139,8 @@ def _check(page: Any, name: str) -> None:
     if page.sampleformat not in (UNSIGNED, FLOAT, UNDEFINED):
         kind = "signed whole numbers" if page.sampleformat == SIGNED else "complex numbers"
         raise InputError(
-            f"{name} holds {page.bitspersample}-bit {kind}, whose white is not known; allowed are unsigned ones, such as "
-            "8 or 16 bits, or float 0 to 1"
+            f"{name} holds {page.bitspersample}-bit {kind}, whose white is not known; allowed are unsigned ones, such "
+            "as 8 or 16 bits, or float 0 to 1"
         )
     if isinstance(page.bitspersample, tuple) or page.dtype is None or page.bitspersample > 64:
         raise refuse(f"of {page.bitspersample} bits")
@@ -276,7 +287,7 @@ def _lab(photometric: int, white: float) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def _decoder(page: Any, wanted: list[int]) -> Callable[[int, int], np.ndarray]:
-    """(first, last + 1) -> some of the samples of these rows. A row of strips or tiles is decoded when it is come to."""
+    """(first, last + 1) -> some of the samples of these rows; a row of strips or tiles is decoded when it is needed."""
     height, width = page.imagelength, page.imagewidth
     tall, wide = max(1, min(_tall(page), height)), page.tilewidth if page.is_tiled else width
     down, across = math.ceil(height / tall), math.ceil(width / wide)
