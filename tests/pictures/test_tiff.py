@@ -9,6 +9,7 @@ import zlib
 import imagecodecs
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from jaxstyle.errors import InputError
@@ -158,8 +159,8 @@ def grey(values):
 
 
 def integers(rng, bits, channels):
-    return rng.integers(0, 2**bits, (HEIGHT, WIDTH, channels), dtype=np.uint64).astype(
-        np.uint8 if bits <= 8 else np.uint16 if bits <= 16 else np.uint32
+    return rng.integers(0, 2**bits - 1, (HEIGHT, WIDTH, channels), dtype=np.uint64, endpoint=True).astype(
+        np.uint8 if bits <= 8 else np.uint16 if bits <= 16 else np.uint32 if bits <= 32 else np.uint64
     )
 
 
@@ -183,7 +184,7 @@ LAYOUTS = {
 
 @pytest.mark.parametrize("order", ["<", ">"], ids=["little", "big"])
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("bits", [1, 2, 4, 8, 10, 12, 14, 16, 32])
+@pytest.mark.parametrize("bits", [*range(1, 17), 32, 64])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_whole_numbers_of_any_width(tmp_path, rng, bits, channels, layout, order):
     samples = integers(rng, bits, channels)
@@ -273,6 +274,8 @@ def test_the_predictor_of_floats(tmp_path, rng, order, kind):
 
 @pytest.mark.parametrize("code", ["group3", "group4", "tiff_ccitt", "packbits", "tiff_lzw"])
 def test_bilevel_of_libtiff(tmp_path, rng, code):
+    if code in ("group3", "group4", "tiff_ccitt") and 4 not in tifffile.TIFF.DECOMPRESSORS:
+        pytest.skip("these tifffile and imagecodecs have no fax compression, and it is refused")
     bits = rng.random((64, 80)) < 0.3
     Image.fromarray(bits).save(tmp_path / "a.tif", compression=code)
     close(load_image(tmp_path / "a.tif"), grey(bits.astype(np.float32)))
@@ -284,7 +287,10 @@ def test_what_libtiff_compresses(tmp_path, rng, code, mode):
     samples = integers(rng, 8, len(mode))
     if mode == "RGBA":
         samples[..., 3] |= 1
-    Image.frombytes(mode, (WIDTH, HEIGHT), samples.tobytes()).save(tmp_path / "a.tif", compression=code)
+    try:
+        Image.frombytes(mode, (WIDTH, HEIGHT), samples.tobytes()).save(tmp_path / "a.tif", compression=code)
+    except OSError:
+        pytest.skip(f"this Pillow writes no {code}")
     picture, x = load_picture(tmp_path / "a.tif"), samples / 255
     expected = {"L": lambda: grey(x), "RGB": lambda: x, "RGBA": lambda: x[..., :3]}
     close(picture.pixels, expected.get(mode, lambda: (1 - x[..., :3]) * (1 - x[..., 3:]))())
@@ -479,6 +485,7 @@ def test_raw_files_are_named(tmp_path, rng):
         ({262: (SHORT, [INKS])}, ["3 samples a pixel"]),
         ({339: (SHORT, [5] * 3)}, ["complex"]),
         ({258: (SHORT, [5, 6, 5])}, ["bits"]),
+        ({258: (SHORT, [24] * 3)}, ["24 bits"]),
         ({317: (SHORT, [77])}, ["predictor"]),
     ],
 )

@@ -40,6 +40,8 @@ MODELS: dict[int, tuple[Model, int]] = {  # by photometric interpretation: the m
 RAW = (32803, 34892)  # the photosites of a camera, one colour each or three
 REDUCED, MASKING = 1, 4  # bits of NewSubfileType
 UNSIGNED, SIGNED, FLOAT, UNDEFINED = 1, 2, 3, 4  # sample formats
+WHOLE = (*range(1, 17), 32, 64)  # bits; of those between, the order of bytes is in doubt
+BITS = {UNSIGNED: WHOLE, UNDEFINED: WHOLE, FLOAT: (16, 32, 64)}
 ASSOCIATED, UNASSOCIATED = 1, 2  # alpha, among the meanings of extra samples
 MOST_PAGES = 32  # that are looked at
 MOST_SAMPLES = 16  # of a pixel
@@ -142,7 +144,7 @@ def _check(page: Any, name: str) -> None:
             f"{name} holds {page.bitspersample}-bit {kind}, whose white is not known; allowed are unsigned ones, such "
             "as 8 or 16 bits, or float 0 to 1"
         )
-    if isinstance(page.bitspersample, tuple) or page.dtype is None or page.bitspersample > 64:
+    if page.dtype is None or page.bitspersample not in BITS[page.sampleformat]:  # a tuple where they differ
         raise refuse(f"of {page.bitspersample} bits")
     if page.imagedepth > 1:
         raise refuse("of several layers in depth")
