@@ -33,17 +33,21 @@ __all__ = [
     "MAX_SIDE",
     "MIN_SIDE",
     "Picture",
+    "has_colours",
+    "kind_at",
     "load_image",
     "load_picture",
     "mask_of",
+    "open_file",
     "own_size",
+    "pillow",
     "sha256_of",
 ]
 
 MIN_SIDE = 16  # one cell of a VGG's relu5_1, which comes after four poolings
 MAX_SIDE = 16_384
 OFF_SCALE = 1e-3  # by which floats may be outside of 0 to 1, for rounding
-COLOURED = 0.2, 0.001  # a mask has colours where channels differ by more than this, in more than this share of it
+COLOURED = 0.2, 0.001  # there are colours where channels differ by more than this, in more than this share of pixels
 
 Pixels = Float32[np.ndarray, "h w 3"]
 Alpha = Float32[np.ndarray, "h w"]
@@ -126,22 +130,25 @@ def kind_at(path: StrPath) -> Kind | None:
 def mask_of(picture: Picture, height: int, width: int) -> Alpha:
     """A picture as a mask (height, width) in [0, 1]: white is 1, black and transparent are 0.
 
-    Resampled by a triangle, widened when shrinking: it never overshoots, as Lanczos does, so that what is black stays
-    0. Raises `InputError` for a picture with colours, which would all become greys between.
+    Colours count by the mean of their channels; a mask should have none (`has_colours`). Resampled by a triangle,
+    widened when shrinking: it never overshoots, as Lanczos does, so that what is black stays 0.
     """
-    cover = np.float32(1) if picture.alpha is None else picture.alpha
-    least, share = COLOURED
-    colour = (picture.pixels.max(2) - picture.pixels.min(2)) * cover
-    if np.count_nonzero(colour > least) > share * colour.size:
-        raise InputError(
-            f"{shown(picture.path)} has colours; a mask is white where a style goes, black where not, grey between: of "
-            "a map of colours make one such file for each style"
-        )
-    values = picture.pixels.mean(2, dtype=np.float32) * cover
+    values = picture.pixels.mean(2, dtype=np.float32)
+    if picture.alpha is not None:
+        values = values * picture.alpha
     if values.shape != (height, width):
         resized = Image.fromarray(values).resize((width, height), Image.Resampling.BILINEAR)
         values = np.asarray(resized, np.float32)
     return np.clip(values, 0, 1)
+
+
+def has_colours(picture: Picture) -> bool:
+    """Whether a picture has colours that can be seen, more than a lossy format leaves in greys."""
+    least, share = COLOURED
+    colour = picture.pixels.max(2) - picture.pixels.min(2)
+    if picture.alpha is not None:
+        colour *= picture.alpha
+    return bool(np.count_nonzero(colour > least) > share * colour.size)
 
 
 def _check_size(size: object) -> None:
