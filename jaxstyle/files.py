@@ -4,6 +4,7 @@ A reader finds the old file or the new one, never half of one.
 """
 
 import contextlib
+import errno
 import hashlib
 import itertools
 import json
@@ -12,6 +13,7 @@ import os
 import re
 import secrets
 import shlex
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -24,18 +26,68 @@ _TEMPORARY = re.compile(r"\.jaxstyle-(?:([0-9a-f]{16})-)?[0-9a-f]{16}\.tmp")  # 
 
 
 def write_files(writers: Mapping[Path, Callable[[BinaryIO], object]]) -> None:
-    """Write every file under a temporary name in its own directory, and only then rename them all."""
-    temporaries = {target: temporary_for(target) for target in writers}
+    """Write every file under a temporary name in its own directory, and only then rename them all.
+
+    Where a target is a link, the file that it leads to is written. Permissions and owner of one that is there stay.
+    Raises `OSError`, before any is written, for one that `try_file` refuses.
+    """
+    places = {target: real_place(target) for target in writers}
+    for place in places.values():
+        check_place(place)
+    temporaries = {target: temporary_for(place) for target, place in places.items()}
     try:
         for target, write in writers.items():
             with open(temporaries[target], "xb") as file:
+                _make_alike(temporaries[target], places[target])  # first, so that what was private stays so
                 write(file)
         for target, temporary in temporaries.items():
-            os.replace(temporary, target)
+            os.replace(temporary, places[target])
     finally:
         for temporary in temporaries.values():
             with contextlib.suppress(OSError):  # FileNotFoundError once renamed
                 temporary.unlink()
+
+
+def real_place(target: Path) -> Path:
+    """The file that is written for a name: where a link leads to, be there a file or not; else the name itself."""
+    return Path(os.path.realpath(target)) if target.is_symlink() else target
+
+
+def try_file(target: Path) -> None:
+    """Raises `OSError` unless `write_files` could write the file now."""
+    place = real_place(target)
+    check_place(place)
+    try_folder(place.parent)
+
+
+def check_place(place: Path) -> None:
+    """Raises `OSError` for a name that no file can have, and for what is there and may not be written, since a rename
+    asks for the folder's permission only.
+
+    A file that nobody may write is kept from root too, whom the system would let.
+    """
+    try:
+        found = place.lstat()
+    except FileNotFoundError:
+        return
+    if stat.S_ISLNK(found.st_mode):  # still, after all links were followed
+        raise OSError(errno.ELOOP, "it is a link that leads back to itself", str(place))
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, "it is a directory", str(place))
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "it is not a plain file", str(place))
+    if not found.st_mode & 0o222:
+        raise PermissionError(errno.EACCES, "it is write-protected", str(place))
+    os.close(os.open(place, os.O_WRONLY))
+
+
+def _make_alike(temporary: Path, place: Path) -> None:
+    """Gives a file the permissions, and as far as that is allowed the owner, of the one that it is to replace."""
+    with contextlib.suppress(FileNotFoundError):
+        found = place.stat()
+        with contextlib.suppress(OSError, AttributeError):  # another's file; a system without owners
+            os.chown(temporary, found.st_uid, found.st_gid)
+        os.chmod(temporary, stat.S_IMODE(found.st_mode))
 
 
 def try_folder(folder: Path) -> None:

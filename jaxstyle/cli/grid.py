@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 from jaxstyle import defaults
-from jaxstyle.cli.options import Regions, TransferOptions
+from jaxstyle.cli.options import Reading, Regions, TransferOptions
 from jaxstyle.cli.parser import Axis, Named, Positional, Several
 from jaxstyle.cli.settings import FIELDS, Settings
 from jaxstyle.cli.sources import Sources, check_options
@@ -24,7 +24,7 @@ Cells: TypeAlias = Sequence[tuple[Place, TransferOptions, Sources]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class SweepOptions:
+class SweepOptions(Reading):
     """What a sweep can be told. Its settings are those of every cell; of an axis they hold the first value.
 
     Attributes:
@@ -61,7 +61,12 @@ class SweepOptions:
     def cell(self) -> TransferOptions:
         """The options of a cell, but for the axes."""
         cell = TransferOptions(
-            content=self.content, styles=self.styles, settings=self.settings, regions=self.regions, given=self.given
+            content=self.content,
+            styles=self.styles,
+            large=self.large,
+            settings=self.settings,
+            regions=self.regions,
+            given=self.given,
         )
         return cell if "size" in self.given else cell.having(size=defaults.SWEEP_SIZE)
 

@@ -13,6 +13,17 @@ from jaxstyle.cli.values import STEPS, Text
 
 
 @dataclass(frozen=True, kw_only=True)
+class Reading:
+    """What every command that reads pictures can be told.
+
+    Attributes:
+      large: read pictures of more than {MEGAPIXELS} million pixels, too
+    """
+
+    large: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Regions:
     """Regions.
 
@@ -26,7 +37,7 @@ class Regions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TransferOptions:
+class TransferOptions(Reading):
     """Paints CONTENT in the manner of STYLE.
 
     Attributes:

@@ -18,7 +18,7 @@ from pathlib import Path
 from jaxstyle.cli.claim import claimed, is_claim_file
 from jaxstyle.cli.messages import CommandError, plain_line
 from jaxstyle.errors import InputError
-from jaxstyle.files import key_of, leftovers, shown, try_folder
+from jaxstyle.files import check_place, key_of, leftovers, real_place, shown, try_folder
 from jaxstyle.marks import is_sealed
 from jaxstyle.pictures.write import WRITE_FORMATS, check_writable, is_own
 
@@ -43,7 +43,7 @@ class Outputs:
         self._read = [path for path in read if path is not None]
         self._seen: dict[Path, State] = {}
         self._tried: set[Path] = set()
-        self._places: set[str] = set()
+        self._names: set[str] = set()
         self._numbered: tuple[Path, int, int] | None = None
 
     def add(self, *targets: Path) -> None:
@@ -58,7 +58,7 @@ class Outputs:
     def add_pictures(self, *pictures: Path) -> None:
         """Pictures, each with its record beside it."""
         for picture in pictures:
-            if picture.suffix.lower() not in WRITE_FORMATS or picture.parent not in self._tried:
+            if picture.suffix.lower() not in WRITE_FORMATS or real_place(picture).parent not in self._tried:
                 check_writable(picture)
             self.add(picture, picture.with_suffix(".json"))
 
@@ -67,7 +67,7 @@ class Outputs:
         self._numbered = (picture, every, last)
         longest = numbered(picture, last)
         check_writable(longest)
-        _check_place(longest.with_suffix(".json"))
+        self._check_writable(longest.with_suffix(".json"))
         pattern = re.compile(re.escape(picture.stem) + r"_(\d{5,7})\.\w+", re.ASCII)
         with os.scandir(picture.parent) as entries:
             steps = {int(match[1]) for entry in entries if (match := pattern.fullmatch(entry.name))}
@@ -92,7 +92,7 @@ class Outputs:
             for folder in {target.parent for target in self._resolved()}:
                 self._clear(folder, own_folder)
 
-        with claimed(self.targets[0], identity or secrets.token_hex(16), when_alone=clear):
+        with claimed(self._resolved()[0], identity or secrets.token_hex(16), when_alone=clear):
             yield
 
     def free(self, picture: Path) -> Path:
@@ -125,22 +125,26 @@ class Outputs:
         return self.overwrite or now is None or now == self._seen.get(target) or is_ours(target)
 
     def _add(self, target: Path) -> None:
-        _check_place(target)
-        if _place(target) in self._places:
+        self._check_writable(target)
+        if _name(target) in self._names:
             raise InputError(f"two results would be {shown(target)}; name another one with -o")
-        if target.parent not in self._tried:
-            try:
-                try_folder(target.parent)
-            except OSError as error:
-                raise InputError(
-                    f"{shown(target)} cannot be written: {plain_line(error)}; name a file elsewhere"
-                ) from error
-            self._tried.add(target.parent)
         self._seen[target] = _state(target)
         if self._seen[target] is not None:
             self._check_replaced(target)
         self.targets.append(target)
-        self._places.add(_place(target))
+        self._names.add(_name(target))
+
+    def _check_writable(self, target: Path) -> None:
+        """Raises `InputError` unless the file could be written now; a folder is tried once."""
+        try:
+            place = real_place(target)
+            check_place(place)
+            if place.parent not in self._tried:
+                try_folder(place.parent)
+                self._tried.add(place.parent)
+        except OSError as error:
+            told = f"{shown(target)} cannot be written: {plain_line(error)}"
+            raise InputError(f"{told}; name another place with -o") from error
 
     def _check_replaced(self, target: Path) -> None:
         """Raises `InputError` unless the file that is there may be replaced."""
@@ -148,8 +152,6 @@ class Outputs:
             if _is_same(target, path):
                 told = f"{shown(target)} would replace {shown(path)}, which is read"
                 raise InputError(f"{told}; name another place with -o")
-        if not os.access(target, os.W_OK):
-            raise InputError(f"{shown(target)} is write-protected; name another place with -o")
         if not self.overwrite and not is_ours(target):
             raise InputError(
                 f"{shown(target)} is there already, and no result of jaxstyle, or changed since; name another place "
@@ -212,23 +214,6 @@ def explained(path: Path) -> Iterator[None]:
         raise CommandError(f"{shown(path)} could not be written: {plain_line(error)}{helps}") from error
 
 
-def _check_place(target: Path) -> None:
-    """Raises `InputError` unless a file can have this name, or replace what has it."""
-    reason = None
-    try:
-        if target.is_dir():
-            reason = "it is a directory"
-        elif target.exists() and not target.is_file():
-            reason = "it is not a plain file"
-        else:
-            with contextlib.suppress(FileNotFoundError):
-                target.lstat()  # fails on a name that is too long
-    except OSError as error:
-        reason = plain_line(error)
-    if reason:
-        raise InputError(f"{shown(target)} cannot be written: {reason}; name another place with -o")
-
-
 def _is_same(target: Path, path: str) -> bool:
     """Whether two names are of one file, which is there."""
     try:
@@ -246,6 +231,6 @@ def _state(target: Path) -> State:
     return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns
 
 
-def _place(target: Path) -> str:
+def _name(target: Path) -> str:
     """What two names have in common that may be one file, on systems too that do not tell A from a."""
-    return str(target.absolute()).casefold()
+    return os.path.realpath(target).casefold()

@@ -1,5 +1,6 @@
 """What a transfer reads, and all that can be checked of it without JAX."""
 
+import functools
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,10 +8,10 @@ from pathlib import Path
 
 from jaxstyle import defaults
 from jaxstyle.cli.masks import WHOLE, MaskFile, check_mask_counts, read_mask
-from jaxstyle.cli.options import TransferOptions
+from jaxstyle.cli.options import Reading, TransferOptions
 from jaxstyle.cli.settings import check_count
 from jaxstyle.errors import InputError, nearest, one_for_each
-from jaxstyle.pictures.read import MAX_SIDE, MIN_SIDE, Picture, load_picture
+from jaxstyle.pictures.read import MAX_SIDE, MIN_SIDE, Picture, load_picture, own_size
 from jaxstyle.presets import PRESETS
 
 LONGEST_STEM = 100  # bytes of each picture's name in the default name of a result; a file's name has 255
@@ -53,13 +54,13 @@ def files_of(options: TransferOptions) -> list[str | None]:
 def read_pictures(options: TransferOptions, out: Path, *, read: Read | None = None) -> Sources:
     """Reads the pictures of a transfer, once its options are checked, at the size of its result."""
     assert options.content is not None
-    read, settings = read or read_picture, options.settings
-    content = read(options.content, options.chosen("size"))
-    size = options.chosen("size") or min(defaults.SIZE, max(content.pixels.shape[:2]))
+    read, settings = read or reader(options), options.settings
+    chosen = options.chosen("size")
+    own = 0 if chosen else max(own_size(options.content, large=options.large))
+    size = chosen or min(defaults.SIZE, own)
     if (coarsest := options.chosen("min_size")) and coarsest > size:
         raise InputError(f"--min-size is {coarsest}; it can be at most the size of the result, {size}")
-    if size < max(content.pixels.shape[:2]):
-        content = read(options.content, size)
+    content = read(options.content, size if chosen or size < own else None)
     if settings.margin > (side := min(content.pixels.shape[:2])):
         raise InputError(
             f"--margin is {settings.margin}; it can be at most the short side of {options.content}, {side}"
@@ -114,9 +115,14 @@ def check_options(options: TransferOptions) -> None:
         raise InputError(f"--rate is Adam's; {optimizer} finds the length of its steps itself")
 
 
-def read_picture(path: str, size: int | None) -> Picture:
+def reader(options: Reading) -> Read:
+    """`read_picture` as the options have it."""
+    return functools.partial(read_picture, large=options.large)
+
+
+def read_picture(path: str, size: int | None, *, large: bool = False) -> Picture:
     """A picture resized. One of a few pixels, which enlarged has nothing to show, is a mistake."""
-    picture = load_picture(path, size)
+    picture = load_picture(path, size, large=large)
     if min(picture.own_size) < MIN_SIDE:
         height, width = picture.own_size
         raise InputError(f"{path} is {width} x {height} pixels; at least {MIN_SIDE} a side are needed")

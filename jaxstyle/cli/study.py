@@ -9,7 +9,7 @@ from jaxstyle import defaults
 from jaxstyle.cli.outputs import Outputs
 from jaxstyle.cli.settings import NetworkSettings
 from jaxstyle.cli.sources import read_picture, short_stem
-from jaxstyle.pictures.read import Picture
+from jaxstyle.pictures.read import Picture, own_size
 from jaxstyle.studies.figures import check_figure, files_of_figure
 
 if TYPE_CHECKING:
@@ -24,6 +24,10 @@ class StudyOptions(Protocol):
     @property
     def picture(self) -> str:
         """The picture's file."""
+
+    @property
+    def large(self) -> bool:
+        """Whether it may have any number of pixels."""
 
     @property
     def out(self) -> str | None:
@@ -66,12 +70,11 @@ def default_layers(network: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return ARCHITECTURES[network].content_layers, ARCHITECTURES[network].style_layers
 
 
-def read_study(path: str, size: int | None) -> Picture:
+def read_study(options: StudyOptions, size: int | None) -> Picture:
     """The picture, its long side `size`, or its own up to the default."""
-    picture = read_picture(path, size)
-    if size is None and max(picture.pixels.shape[:2]) > defaults.STUDY_SIZE:
-        picture = read_picture(path, defaults.STUDY_SIZE)
-    return picture
+    if size is None and max(own_size(options.picture, large=options.large)) > defaults.STUDY_SIZE:
+        size = defaults.STUDY_SIZE
+    return read_picture(options.picture, size, large=options.large)
 
 
 def open_study(

@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from jaxtyping import UInt8
 from numpy.typing import ArrayLike
 from PIL import Image, PngImagePlugin
 
 from jaxstyle.errors import InputError, nearest
-from jaxstyle.files import StrPath, near, parsed, plain_values, shown, try_folder, write_files
+from jaxstyle.files import StrPath, near, parsed, plain_values, real_place, shown, try_file, write_files
 from jaxstyle.marks import MOST_BYTES, UNSEALED, is_sealed, sealed
 from jaxstyle.pictures.read import MAX_PIXELS, open_file, pillow
+from jaxstyle.pictures.resample import BAND
 
 WRITE_FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
     ".png": ("PNG", {}),
@@ -62,12 +64,7 @@ def save_image(
     check_writable(path)
     target, name = Path(path), shown(path)
     kind, options = WRITE_FORMATS[target.suffix.lower()]
-    pixels = _checked(name, image, "image", (*np.shape(image)[:2], 3))
-    if alpha is not None:
-        cover = _checked(name, alpha, "alpha", pixels.shape[:2])[..., None]
-        on_white = pixels * cover + (1 - cover)
-        pixels = on_white if kind == "JPEG" else np.concatenate([pixels, cover], axis=2)
-    picture = Image.fromarray(np.rint(pixels * 255).astype(np.uint8))
+    picture = Image.fromarray(_levels(name, image, alpha, on_white=kind == "JPEG"))
     encoded, beside = encode(picture, kind, record, **options)
     contents, copy = {target: encoded}, target.with_suffix(".json")
     if beside is not None and (overwrite or not copy.exists() or is_sealed(copy)):
@@ -217,16 +214,41 @@ def check_writable(path: StrPath) -> None:
         raise InputError(f"{shown(path)} cannot be written: {reason}")
 
 
-def _checked(name: str, values: ArrayLike, what: str, shape: tuple[int, ...]) -> np.ndarray:
-    """`values`, which must be finite floats of `shape`, as float32 clipped to [0, 1]."""
+def _levels(name: str, image: ArrayLike, alpha: ArrayLike | None, *, on_white: bool) -> UInt8[np.ndarray, "h w c"]:
+    """The picture in 8 bits, with alpha if there is one, or laid on white; rounded and clipped.
+
+    It is made a band of rows at a time, so that no further one in float is held.
+    """
+    shape = (*np.shape(image)[:2], 3)
+    colours = _floats(name, image, "image", shape)
+    cover = None if alpha is None else _floats(name, alpha, "alpha", shape[:2])
+    result = np.empty((*shape[:2], 3 if cover is None or on_white else 4), np.uint8)
+    step = max(1, BAND // max(1, shape[1]))
+    for first in range(0, shape[0], step):
+        rows = slice(first, first + step)
+        band = _clipped(name, colours[rows], "image")
+        if cover is not None:
+            opacity = _clipped(name, cover[rows], "alpha")[..., None]
+            band = band * opacity + (1 - opacity) if on_white else np.concatenate([band, opacity], 2)
+        result[rows] = np.rint(band * 255)
+    return result
+
+
+def _floats(name: str, values: ArrayLike, what: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Values, which must be floats of this shape."""
     array = np.asarray(values)
     if array.shape != shape or array.dtype.kind in "biu":
         given = f"{array.dtype} of shape {array.shape}"
         raise InputError(f"{name} was not written: the {what} is {given}; it must be float of shape {shape}")
-    array = array.astype(np.float32)
-    if not np.isfinite(array).all():
+    return array
+
+
+def _clipped(name: str, values: np.ndarray, what: str) -> np.ndarray:
+    """Values, which must be finite, as float32 in [0, 1]."""
+    values = values.astype(np.float32)
+    if not np.isfinite(values).all():
         raise InputError(f"{name} was not written: the {what} holds NaN or infinity; allowed are 0 to 1")
-    return np.clip(array, 0, 1)
+    return np.clip(values, 0, 1, out=values)
 
 
 def _refusal(target: Path) -> str | None:
@@ -236,12 +258,16 @@ def _refusal(target: Path) -> str | None:
         return f"it is a directory; {allowed}"
     if target.suffix.lower() not in WRITE_FORMATS:
         return f"{allowed}{nearest(target.suffix, WRITE_FORMATS)}"
-    folder, beside = target.parent, target.with_suffix(".json")
+    folder, beside = real_place(target).parent, target.with_suffix(".json")
     if not folder.is_dir():
         return f"there is no directory {shown(folder)}{near(folder)}"
     if beside.is_dir():
         return f"the place of its record, {shown(beside)}, is a directory; name another file"
     with contextlib.suppress(FileNotFoundError):
         target.lstat()  # fails on a name that is too long
-    try_folder(folder)
+    try_file(target)
+    try:
+        try_file(beside)
+    except OSError as error:
+        return f"of its record, {shown(beside)}: {error.strerror}; name another file"
     return None

@@ -18,6 +18,7 @@ from jaxstyle.errors import InputError
 from jaxstyle.files import StrPath, plain_values, shown, write_files
 from jaxstyle.marks import UNSEALED, sealed
 from jaxstyle.pictures.write import check_writable, encode
+from jaxstyle.studies.glyphs import BASE, drawable, give_fonts, widest
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,7 +31,7 @@ SUFFIXES = (".png", ".pdf", ".json")
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
 LINES = (*COLOURS[:6], COLOURS[7])  # yellow is too light for a line on white
 PANEL, LINE = 2.0, 0.14  # inches: a picture's width, and the height of a line above it
-FONT: Any = {"font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": 8}
+FONT: Any = {"font.family": "sans-serif", "font.sans-serif": [BASE], "font.size": 8}
 CHARACTER = 0.65  # widths of a title's characters, in ems: somewhat more than their mean
 TITLE, SMALL = 10, 7  # points: a figure's title, and what stands beside a picture
 
@@ -59,7 +60,8 @@ def new_figure(width: float, height: float, *, title: str = "") -> Any:
     import matplotlib
     from matplotlib.figure import Figure
 
-    lines = textwrap.wrap(title, round(72 * width / (TITLE * CHARACTER)))
+    title = drawable(title)
+    lines = textwrap.wrap(title, round(72 * width / (TITLE * widest(title, CHARACTER))))
     height += 1.3 * TITLE / 72 * max(0, len(lines) - 1)
     with matplotlib.rc_context(FONT):
         figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
@@ -112,6 +114,7 @@ def save_figure(path: StrPath, figure: "Figure", data: Mapping[str, Any]) -> Non
     """
     import matplotlib
 
+    give_fonts(figure)
     with matplotlib.rc_context(FONT | {"pdf.fonttype": 42, "svg.fonttype": "none"}):
         contents = {".pdf": sealed(_rendered(figure, "pdf", CreationDate=None, Keywords=UNSEALED))}
         images = [image for axes in figure.axes for image in axes.images if image.get_interpolation() == AS_IS]

@@ -15,10 +15,11 @@ from jaxstyle import defaults
 from jaxstyle.cli.commands import sweep
 from jaxstyle.cli.grid import SweepOptions
 from jaxstyle.cli.messages import name_of
+from jaxstyle.cli.options import Reading
 from jaxstyle.cli.outputs import Outputs
 from jaxstyle.cli.parser import Axis, Named, Positional, Several
 from jaxstyle.cli.settings import Settings
-from jaxstyle.cli.sources import default_name, read_picture
+from jaxstyle.cli.sources import default_name, reader
 from jaxstyle.cli.study import default_layers
 from jaxstyle.cli.values import LAYERS, NETWORK, POSITIVE, SEED, SIDE, STEPS, Text
 from jaxstyle.errors import InputError
@@ -29,7 +30,7 @@ FIGURE = "ablation.png"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(Reading):
     """What `ablate` can be told.
 
     Attributes:
@@ -88,8 +89,8 @@ def run(options: Options) -> int:
 
     cells = json.loads((out / "sweep.json").read_bytes())["cells"]
     layers, ratios = (axis.values for axis in grid.axes)
-    images = [[load_image(out / _cell(cells, row, ratio)["file"]) for ratio in ratios] for row in layers]
-    content, style = (read_picture(path, options.size).pixels for path in (options.content, options.style))
+    images = [[load_image(out / _cell(cells, row, ratio)["file"], large=True) for ratio in ratios] for row in layers]
+    content, style = (reader(options)(path, options.size).pixels for path in (options.content, options.style))
     names = [Path(path).stem for path in (options.content, options.style)]
     figure = draw_ablation(content, style, names, layers, ratios, images)
     with outputs.writing(*files_of_figure(out / FIGURE)):
@@ -122,6 +123,7 @@ def sweep_of(options: Options, out: Path) -> SweepOptions:
         styles=(options.style,),
         out=str(out),
         overwrite=options.overwrite,
+        large=options.large,
         quiet=options.quiet,
         settings=Settings(**chosen),
         given=frozenset(name for name, value in chosen.items() if value is not None),

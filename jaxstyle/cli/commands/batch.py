@@ -2,13 +2,14 @@
 
 Paints each CONTENT into DIR as NAME.png, with a page and a sheet of all. Pictures of one shape share a program; the
 short side is rounded to 16 pixels, so that there are few shapes. The same command again goes on where it was stopped.
-Files that cannot be read are named at the end; the exit code is then 1.
+Of a folder, every file that is a picture by its content is taken; the others are named at the end. So are pictures that
+cannot be read; the exit code is then 1.
 """
 
 import dataclasses
 import functools
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,23 +18,23 @@ from jaxstyle import defaults
 from jaxstyle.cli.folder import PAGE, SHEET, SUMMARY, add_results, results_folder
 from jaxstyle.cli.grid import Cells
 from jaxstyle.cli.messages import say
-from jaxstyle.cli.options import TransferOptions
+from jaxstyle.cli.options import Reading, TransferOptions
 from jaxstyle.cli.outputs import Outputs
 from jaxstyle.cli.parser import Axis, Named, Positional, Several
 from jaxstyle.cli.settings import Settings
-from jaxstyle.cli.sources import Sources, check_options, files_of, read_picture, read_pictures, short_stem
+from jaxstyle.cli.sources import Read, Sources, check_options, files_of, read_pictures, reader, short_stem
 from jaxstyle.cli.values import LANES, Text
 from jaxstyle.errors import InputError
 from jaxstyle.files import shown
-from jaxstyle.pictures.read import Picture, load_picture
+from jaxstyle.pictures.read import Picture, kind_at, load_picture
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".ppm", ".avif", ".jp2")
+MOST_NAMED = 20  # of files that are no pictures
 LONGEST = 240  # bytes of a result's name without its ending and number; a file's name has 255
 MULTIPLE = 16  # pixels, of the short side: photos of a few proportions have few shapes
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(Reading):
     """What a batch can be told.
 
     Attributes:
@@ -57,16 +58,17 @@ class Options:
     @property
     def cell(self) -> TransferOptions:
         """The options of each transfer, but for its content."""
-        cell = TransferOptions(styles=self.styles, settings=self.settings, given=self.given)
+        cell = TransferOptions(styles=self.styles, large=self.large, settings=self.settings, given=self.given)
         return cell if "size" in self.given else cell.having(size=defaults.SIZE)
 
 
 def run(options: Options) -> int:
     """Checks what can be checked, paints what is not done yet, and names the files that could not be painted."""
     check_options(options.cell)
-    out, files = Path(options.out), contents_of(options.contents)
+    out = Path(options.out)
+    files, others = contents_of(options.contents)
     names = file_names(files)
-    read = functools.cache(read_picture)
+    read = functools.cache(reader(options))
     outputs = Outputs(read=[*files, *files_of(options.cell)], overwrite=options.overwrite)
     refused: list[str] = []
     painted: list[tuple[TransferOptions, Sources]] = []
@@ -77,7 +79,7 @@ def run(options: Options) -> int:
         for file, name in zip(files, names, strict=True):
             cell = dataclasses.replace(options.cell, content=file)
             try:
-                painted.append((cell, read_pictures(cell, out / name, read=functools.partial(_read, file, read))))
+                painted.append((cell, read_pictures(cell, out / name, read=_reader(options, file, read))))
             except InputError as error:
                 refused.append(str(error))
         if not painted:
@@ -97,25 +99,47 @@ def run(options: Options) -> int:
     refused += [f"{shown(task.sources.content.path)} diverged" for task in diverged]
     if refused and code == 0:
         say(f"jaxstyle: {len(refused)} of {len(files)} pictures failed: {'; '.join(refused)}")
+    if others:
+        say(f"jaxstyle: {_named(others)}")
     return code or int(bool(refused))
 
 
-def contents_of(given: Sequence[str]) -> list[str]:
-    """The files that are named, and those of the folders that are named, each once."""
+def contents_of(given: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The files that are named, and of the folders that are named those that are pictures, each once; and the folders'
+    other files. Hidden ones are left out."""
     found: list[str] = []
+    others: list[str] = []
     for path in given:
         if not Path(path).is_dir():
             found.append(path)
             continue
-        inside = sorted(str(x) for x in Path(path).iterdir() if x.is_file() and x.suffix.lower() in SUFFIXES)
-        inside = [x for x in inside if not Path(x).name.startswith(".")]
-        if not inside:
-            raise InputError(f"the folder {path} has no pictures in it; they end in {', '.join(SUFFIXES)}")
-        found += inside
-    found = list(dict.fromkeys(found))
+        inside = sorted(str(x) for x in Path(path).iterdir() if x.is_file() and not x.name.startswith("."))
+        pictures = [x for x in inside if _is_picture(x)]
+        rest = [x for x in inside if x not in set(pictures)]
+        if not pictures:
+            named = f"; {_named(rest)}" if rest else ""
+            raise InputError(f"the folder {shown(path)} has no pictures in it{named}")
+        found, others = found + pictures, others + rest
+    found, others = list(dict.fromkeys(found)), list(dict.fromkeys(others))
     if len(found) > defaults.MOST_CELLS:
         raise InputError(f"{len(found)} pictures are too many at once; it can be at most {defaults.MOST_CELLS}")
-    return found
+    return found, others
+
+
+def _is_picture(path: str) -> bool:
+    """Whether a file is a picture by its content, be it of a kind that is read or not; or may be one, but is closed."""
+    try:
+        kind = kind_at(path)
+    except InputError:
+        return True  # what is wrong with it is said when it is read
+    return kind is not None and kind.picture
+
+
+def _named(others: Sequence[str]) -> str:
+    """The files that are no pictures, in part of a line."""
+    names = ", ".join(shown(path) for path in others[:MOST_NAMED])
+    more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
+    return f"no pictures, and passed over: {names}{more}"
 
 
 def file_names(files: Sequence[str]) -> list[str]:
@@ -137,6 +161,10 @@ def file_names(files: Sequence[str]) -> list[str]:
     return names
 
 
-def _read(content: str, read: Callable[[str, int | None], Picture], path: str, size: int | None) -> Picture:
-    """The content resized so that its short side is a multiple of 16; a style as it is."""
-    return load_picture(path, size, multiple=MULTIPLE) if path == content else read(path, size)
+def _reader(options: Options, content: str, read: Read) -> Read:
+    """What reads the content resized so that its short side is a multiple of 16, and a style as it is."""
+
+    def read_one(path: str, size: int | None) -> Picture:
+        return load_picture(path, size, multiple=MULTIPLE, large=options.large) if path == content else read(path, size)
+
+    return read_one

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from jaxstyle import defaults
 from jaxstyle.cli.messages import name_of, say
-from jaxstyle.cli.options import TransferOptions
+from jaxstyle.cli.options import Reading, TransferOptions
 from jaxstyle.cli.outputs import Outputs
 from jaxstyle.cli.parser import Named, Positional, Several
 from jaxstyle.cli.settings import NetworkSettings, Settings, TermSettings
@@ -32,7 +32,7 @@ STARTS = ("content", "noise")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(Reading):
     """What `compare` can be told.
 
     Attributes:
@@ -69,7 +69,9 @@ class Options:
         """The transfer whose loss is minimised."""
         settings = Settings(**vars(self.network), **vars(self.terms), size=self.size, seed=self.seed)
         given = self.given | {"size", "seed", "optimizer", "init", "average", "steps"}
-        return TransferOptions(content=self.content, styles=(self.style,), settings=settings, given=given)
+        return TransferOptions(
+            content=self.content, styles=(self.style,), large=self.large, settings=settings, given=given
+        )
 
 
 def run(options: Options) -> int:

@@ -15,6 +15,7 @@ import numpy as np
 
 from jaxstyle import defaults
 from jaxstyle.cli.messages import name_of
+from jaxstyle.cli.options import Reading
 from jaxstyle.cli.outputs import Outputs
 from jaxstyle.cli.parser import Named, Positional
 from jaxstyle.cli.settings import NetworkSettings
@@ -25,7 +26,7 @@ from jaxstyle.studies.figures import files_of_figure, save_figure
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(Reading):
     """What `features` can be told.
 
     Attributes:
@@ -57,7 +58,7 @@ def run(options: Options) -> int:
     layer = options.layer or usual[len(usual) // 2]
     out = figure_name(options, layer if layer.isidentifier() else "features")
     outputs = outputs_of(options, out)
-    picture = read_study(options.picture, options.size)
+    picture = read_study(options, options.size)
     with outputs.claimed():
         return _look(options, outputs, out, picture, layer)
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 from jaxstyle import defaults
 from jaxstyle.cli.messages import name_of
+from jaxstyle.cli.options import Reading
 from jaxstyle.cli.outputs import Outputs
 from jaxstyle.cli.parser import Named, Positional, Several
 from jaxstyle.cli.settings import NetworkSettings
@@ -22,7 +23,7 @@ from jaxstyle.studies.figures import files_of_figure, save_figure
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(Reading):
     """What `reconstruct` can be told.
 
     Attributes:
@@ -56,7 +57,7 @@ def run(options: Options) -> int:
     """Checks everything that can be checked, inverts each layer, draws."""
     out = figure_name(options, "reconstructions")
     outputs = outputs_of(options, out)
-    picture = read_study(options.picture, options.size)
+    picture = read_study(options, options.size)
     with outputs.claimed():
         return _invert(options, outputs, out, picture)
 

@@ -13,7 +13,7 @@ from jaxstyle.cli.folder import add_results, check_own, check_same, results_fold
 from jaxstyle.cli.grid import SweepOptions, axes_of, cells_of, with_grid
 from jaxstyle.cli.outputs import Outputs
 from jaxstyle.cli.parser import Axis
-from jaxstyle.cli.sources import files_of, read_picture, read_pictures
+from jaxstyle.cli.sources import files_of, read_pictures, reader
 
 Options = SweepOptions
 
@@ -23,7 +23,7 @@ def run(options: Options) -> int:
     if options.grid is not None:
         options = with_grid(options)
     axes = axes_of(options)
-    out, read = Path(options.out), functools.cache(read_picture)
+    out, read = Path(options.out), functools.cache(reader(options))
     cells = [
         (index, cell, read_pictures(cell, out / file_name(axes, index), read=read))
         for index, cell in cells_of(options, axes)

@@ -15,6 +15,7 @@ import numpy as np
 
 from jaxstyle import defaults
 from jaxstyle.cli.messages import name_of
+from jaxstyle.cli.options import Reading
 from jaxstyle.cli.outputs import Outputs
 from jaxstyle.cli.parser import Named, Positional, Several
 from jaxstyle.cli.settings import NetworkSettings
@@ -29,7 +30,7 @@ SETTINGS = ("style_loss", "source_size", "steps", "tv_weight", "optimizer", "see
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(Reading):
     """What `texture` can be told.
 
     Attributes:
@@ -85,7 +86,7 @@ def run(options: Options) -> int:
     layers = list(options.layers or default_layers(options.network.network)[1])
     parts = parts_of(layers, out)
     outputs = outputs_of(options, out, [part.file for part in parts])
-    picture = read_study(options.picture, options.source_size)
+    picture = read_study(options, options.source_size)
     size = output_size(options, picture.pixels.shape[:2])
     with outputs.claimed():
         return _make(options, outputs, out, picture, size, layers, parts)

@@ -10,7 +10,7 @@ from jaxstyle.cli.outputs import Outputs
 from jaxstyle.cli.sources import check_options, files_of, read_pictures, result_name
 from jaxstyle.errors import InputError
 from jaxstyle.files import shown
-from jaxstyle.pictures.read import load_picture
+from jaxstyle.pictures.read import own_size
 
 Options = TransferOptions
 ABOUT = {  # what is said of a network that nobody named
@@ -32,7 +32,7 @@ def run(options: Options) -> int:
 def completed(options: Options, path: str) -> Options:
     """The options with what the record of a picture says, where they do not say otherwise themselves."""
     earlier = read_earlier(path)
-    side = max(load_picture(path).own_size)
+    side = max(own_size(path, large=True))
     # The picture itself is where the finer scales begin.
     known = {**earlier.settings, "init": path, "min_size": min(side, options.chosen("size") or side)}
     if not options.given & {"network", "weights"}:
