@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.optimize
-from tiny import OBJECTIVE, network, picture, x64
 
 from jaxstyle import defaults
 from jaxstyle.objective import LossTerms, Weights, loss_terms, make_targets
 from jaxstyle.solvers import SOLVERS, Adam, Lbfgs, OptaxLbfgs, Solver
+from tiny import OBJECTIVE, network, picture, x64
 
 SHAPE = (2, 4, 3)
 STEPS = 60

@@ -4,6 +4,7 @@ Nothing here imports JAX before the arguments are known to be right; the work is
 Exit codes: 0 done, 2 the input is wrong, 1 anything else, 130 after Ctrl-C or another signal to end.
 """
 
+import ast
 import contextlib
 import importlib
 import inspect
@@ -13,6 +14,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from importlib.resources import files
 from typing import Any
 
 from jaxstyle import __version__
@@ -108,9 +110,9 @@ def command_names() -> list[str]:
 
 
 def _summary(name: str) -> str:
-    """A command's help in one line."""
-    command = importlib.import_module(f"{commands.__name__}.{name}")
-    return (command.__doc__ or "").partition("\n")[0]
+    """A command's help in one line, read and not imported: what all commands need together is slow to load."""
+    source = files(commands).joinpath(f"{name}.py").read_text("utf-8")
+    return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
 
 
 def _help_of_actions(prog: str, command: Any) -> str:

@@ -64,7 +64,7 @@ class TransferOptions(Reading):
     def having(self, **settings: Any) -> Self:
         """The same with these settings, as if they had been given."""
         chosen = dataclasses.replace(self.settings, **settings)
-        return dataclasses.replace(self, settings=chosen, given=self.given | settings.keys())
+        return dataclasses.replace(self, settings=chosen, given=self.given.union(settings))
 
     def chosen(self, name: str) -> Any:
         """A setting, or None where it was not given."""

@@ -154,7 +154,8 @@ def batches(
         part = np.asarray(chosen[start : start + width])
         padded = np.append(part, np.repeat(part[-1:], width - len(part)))  # of one width: a single program
         result = run(_spread(plan.part(padded)), on_progress=_first_lanes(on_progress, len(part)))
-        yield Batch(part, jax.tree.map(lambda x, count=len(part): x[:count], result))
+        count = len(part)
+        yield Batch(part, jax.tree.map(lambda x, count=count: x[:count], result))
 
 
 def one_by_one(plan: Plan) -> bool:

@@ -1,4 +1,4 @@
-"""Convolutions, in the form that each kind of device is fast at, and with what can be computed once of their kernels."""
+"""Convolutions, in the form that each kind of device is fast at, with what can be computed once of their kernels."""
 
 import functools
 from collections.abc import Callable

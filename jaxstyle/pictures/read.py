@@ -157,7 +157,11 @@ def _check_size(size: object) -> None:
 
 
 def open_file(path: StrPath) -> BinaryIO:
-    """The file, open; raises `InputError` unless there is a plain one that is not empty and can be read."""
+    """A picture's file, opened to be read.
+
+    Raises:
+      InputError: it is not there, is no plain file, is empty, or cannot be read.
+    """
     source, name = Path(path), shown(path)
     try:
         if not source.exists():
