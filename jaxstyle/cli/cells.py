@@ -234,7 +234,7 @@ class SweepJob:
                 write_page(self.out, sweep)
 
     def _leave(self, status: str) -> None:
-        """The summary, the sheet and the page of what there is; where there is no room for more, the status at least."""
+        """The summary, the sheet and the page of what there is; where there is no room for them, the status."""
         try:
             self._finish(status)
         except CommandError as error:

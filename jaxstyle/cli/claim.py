@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from jaxstyle.errors import InputError
-from jaxstyle.files import key_of, shown
+from jaxstyle.files import key_of, real_place, shown
 
 try:
     import fcntl
@@ -23,7 +23,8 @@ PATIENCE = 10.0  # seconds for another one, which has just come, to say who it i
 
 
 def claim_file(target: Path) -> Path:
-    """The hidden file, by a name that stands for the target's."""
+    """The hidden file, by a name that stands for the target's; of a link, beside what it leads to."""
+    target = real_place(target)
     return target.with_name(f".jaxstyle-{key_of(target)}.lock")
 
 

@@ -92,7 +92,7 @@ class Outputs:
             for folder in {target.parent for target in self._resolved()}:
                 self._clear(folder, own_folder)
 
-        with claimed(self._resolved()[0], identity or secrets.token_hex(16), when_alone=clear):
+        with claimed(self.targets[0], identity or secrets.token_hex(16), when_alone=clear):
             yield
 
     def free(self, picture: Path) -> Path:

@@ -57,7 +57,7 @@ def rgb_profile(primaries: Sequence[float], white_point: Sequence[float], curve:
     return imagecodecs.cms_profile("rgb", primaries=list(primaries), whitepoint=tuple(white_point), **how)
 
 
-def unit(samples: Samples, white: float) -> Float32[np.ndarray, "r w c"]:
+def unit(samples: Samples, white: float) -> Float32[np.ndarray, "..."]:
     """Samples with full scale at 1."""
     if samples.dtype == np.float32 and white == 1:
         return samples
@@ -86,7 +86,7 @@ def _by_profile(model: Model, dtype: np.dtype, white: float, profile: bytes) -> 
         return lambda samples: table[_indices(samples[..., 0], levels)]
     if model == "rgb" and dtype == np.uint8 and white == 255:
         _transformed(np.zeros((1, 1, 3), np.uint8), profile, "rgb")  # raises here what it would raise later
-        return lambda samples: unit(_transformed(samples, profile, "rgb", out=np.uint8), 255)
+        return lambda samples: unit(_transformed(samples, profile, "rgb", out=np.uint8), 255.0)
     if model == "rgb" and _is_matrix(profile):
         tables = [_channel_table(k, levels, profile) for k in range(3)]
         return lambda samples: encoded(

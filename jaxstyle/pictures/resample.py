@@ -80,7 +80,7 @@ def _fitted(
 ) -> np.ndarray:
     """Lanczos along rows, band by band, then along columns: as Pillow in one call, without all of it in float."""
     (h, w), (height, width) = shape, target
-    extent_h, extent_w = extent or shape
+    extent_h, extent_w = map(float, extent or shape)
     result: np.ndarray | None = None
     step = max(1, BAND // max(1, w))
     for first in range(0, h, step):
@@ -88,13 +88,13 @@ def _fitted(
         if result is None:
             result = np.empty((h, width, band.shape[2]), np.float32)
         for k in range(band.shape[2]):
-            result[first : first + step, :, k] = _lanczos(band[..., k], len(band), width, (len(band), extent_w))
+            result[first : first + step, :, k] = _lanczos(band[..., k], len(band), width, (float(len(band)), extent_w))
     assert result is not None
     if (h, extent_h) == (height, height):
         return result
     columns = np.empty((height, width, result.shape[2]), np.float32)
     for k in range(result.shape[2]):
-        columns[..., k] = _lanczos(result[..., k], height, width, (extent_h, width))
+        columns[..., k] = _lanczos(result[..., k], height, width, (extent_h, float(width)))
     return columns
 
 

@@ -22,7 +22,7 @@ from PIL import Image, PngImagePlugin
 from jaxstyle.errors import InputError, nearest
 from jaxstyle.files import StrPath, near, parsed, plain_values, real_place, shown, try_file, write_files
 from jaxstyle.marks import MOST_BYTES, UNSEALED, is_sealed, sealed
-from jaxstyle.pictures.read import MAX_PIXELS, open_file, pillow
+from jaxstyle.pictures.read import MAX_SIDE, open_file, pillow
 from jaxstyle.pictures.resample import BAND
 
 WRITE_FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -125,7 +125,10 @@ def hash_of_pixels(picture: Image.Image) -> str:
     RGBA where the file has transparency. The same however the file is packed."""
     mode = "RGBA" if picture.has_transparency_data else "RGB"
     digest = hashlib.sha256(f"{mode} {picture.width} {picture.height}\n".encode())
-    digest.update(picture.convert(mode).tobytes())
+    step = max(1, BAND // max(1, picture.width))
+    for first in range(0, picture.height, step):
+        band = picture.crop((0, first, picture.width, min(first + step, picture.height)))
+        digest.update(band.convert(mode).tobytes())
     return digest.hexdigest()
 
 
@@ -162,7 +165,7 @@ def _find_record(path: StrPath) -> tuple[dict[str, Any] | None, bool]:
     named = False
     with contextlib.suppress(InputError), open_file(path) as file, pillow(shown(path)):
         image = Image.open(file, formats=(*dict.fromkeys(kind for kind, _ in WRITE_FORMATS.values()),))
-        if image.width * image.height > MAX_PIXELS:
+        if image.width * image.height > MAX_SIDE**2:
             return None, False
         inside, pixels = _inside(image), ""
         for record in (inside, _beside(Path(path))):

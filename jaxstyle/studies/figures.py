@@ -121,7 +121,7 @@ def save_figure(path: StrPath, figure: "Figure", data: Mapping[str, Any]) -> Non
         for image in images:
             image.set_interpolation("antialiased")
         with Image.open(io.BytesIO(_rendered(figure, "png"))) as drawn:
-            contents[".png"], _ = encode(drawn, "PNG", {"figure of": f"{Path(path).stem}.json"}, dpi=(DPI, DPI))
+            contents[".png"], _ = encode(drawn, "PNG", {}, dpi=(DPI, DPI))
         for image in images:
             image.set_interpolation(AS_IS)
     marked = {"mark": {"seal": UNSEALED}} | plain_values(data)

@@ -28,7 +28,7 @@ def open_heic(file: BinaryIO, name: str) -> Stored:
     def samples(times: float) -> Samples:
         del times
         array = np.asarray(image)
-        found = samples_of(array, white=255, profile=image.info.get("icc_profile") or profile)
+        found = samples_of(array, white=255.0, profile=image.info.get("icc_profile") or profile)
         return found
 
     return Stored(height, width, samples, most=MOST)

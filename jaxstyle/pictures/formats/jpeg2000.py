@@ -1,5 +1,6 @@
 """JPEG 2000: of 8 bits by Pillow, of other depths by OpenJPEG directly, since Pillow lets their whites overflow."""
 
+import io
 import struct
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -49,7 +50,7 @@ def open_jpeg2000(file: BinaryIO, name: str) -> Stored:
         array = imagecodecs.jpeg2k_decode(file.read())
         if array.shape[:2] != (header.height, header.width):
             raise ValueError("of another size than its header says")
-        return samples_of(array, white=2**depth - 1, profile=header.profile)
+        return samples_of(array, white=float(2**depth - 1), profile=header.profile)
 
     return Stored(header.height, header.width, samples, most=MOST)
 
@@ -69,7 +70,7 @@ def _by_pillow(file: BinaryIO, header: Header) -> Stored:
     return stored
 
 
-def header_of(file: BinaryIO) -> Header:
+def header_of(file: BinaryIO | io.BytesIO) -> Header:
     """The size of the image and its components, from the codestream's SIZ; its colours, from the boxes."""
     file.seek(0)
     start, space, profile = 0, None, None

@@ -55,7 +55,7 @@ def open_png(file: BinaryIO, name: str) -> Stored:
     def samples(times: float) -> Samples:
         del times
         if depth == 16 and kind != 0:
-            return samples_of(_deep(file, chunks), white=65535, profile=profile)
+            return samples_of(_deep(file, chunks), white=65535.0, profile=profile)
         image.load()
         image.info.pop("icc_profile", None)  # the profile that counts may be another
         key = image.info.get("transparency")

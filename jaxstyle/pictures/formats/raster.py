@@ -1,6 +1,7 @@
 """What Pillow reads rightly: JPEG, GIF, BMP, PPM, AVIF, and PNG of up to 8 bits or of 16-bit greys."""
 
 import contextlib
+import io
 import struct
 from typing import Any, BinaryIO
 
@@ -120,7 +121,7 @@ def samples_of_image(
         height=height,
         width=width,
         model=model,
-        white=255,
+        white=255.0,
         alpha="straight" if alpha else None,
         profile=image.info.get("icc_profile") or profile,
         extent=extent,
@@ -136,7 +137,7 @@ def _deep_greys(image: Image.Image, *, profile: bytes | None) -> Samples:
         band = np.asarray(image.crop((0, first, width, last))).astype(np.uint16)[..., None]
         return band if key is None else np.concatenate([band, np.where(band == key, 0, 65535).astype(np.uint16)], 2)
 
-    return Samples(rows, height, width, "grey", 65535, None if key is None else "straight", profile)
+    return Samples(rows, height, width, "grey", 65535.0, None if key is None else "straight", profile)
 
 
 def _opened(file: BinaryIO, kind: str) -> Image.Image:
@@ -144,7 +145,7 @@ def _opened(file: BinaryIO, kind: str) -> Image.Image:
     return Image.open(file, formats=(kind,))  # named, so that a renamed PostScript file never starts Ghostscript
 
 
-def jpeg_frame(file: BinaryIO) -> tuple[int, int, int, int]:
+def jpeg_frame(file: BinaryIO | io.BytesIO) -> tuple[int, int, int, int]:
     """The marker of a JPEG's frame, its bits, height and width; zeros where there is none."""
     file.seek(2)
     while len(marker := file.read(2)) == 2 and marker[0] == 0xFF:

@@ -238,7 +238,7 @@ def _palette(page: Any, white: float) -> tuple[Callable[[np.ndarray], np.ndarray
         alpha = np.rint(found[..., 1:] * (65535 / white)).astype(np.uint16)
         return np.concatenate([colours, alpha], 2)
 
-    return coloured, 65535
+    return coloured, 65535.0
 
 
 def _ycbcr(page: Any, white: float) -> Callable[[np.ndarray], np.ndarray]:

@@ -1,6 +1,7 @@
 """WebP, by libwebp without the three further pictures that its decoder of animations holds."""
 
 import contextlib
+import io
 import struct
 from typing import BinaryIO
 
@@ -28,12 +29,12 @@ def open_webp(file: BinaryIO, name: str) -> Stored:
         array = imagecodecs.webp_decode(file.read())
         if array.shape[:2] != (height, width):
             raise ValueError("the picture is not as large as its canvas")
-        return samples_of(array, white=255, profile=chunks.get(b"ICCP"))
+        return samples_of(array, white=255.0, profile=chunks.get(b"ICCP"))
 
     return Stored(height, width, samples, _orientation(chunks.get(b"EXIF", b"")))
 
 
-def _chunks(file: BinaryIO) -> dict[bytes, bytes]:
+def _chunks(file: BinaryIO | io.BytesIO) -> dict[bytes, bytes]:
     """The chunks by their names; of those of the picture the beginning."""
     size, place = file.seek(0, 2), 12
     found: dict[bytes, bytes] = {}
@@ -45,7 +46,7 @@ def _chunks(file: BinaryIO) -> dict[bytes, bytes]:
     return found
 
 
-def size_of(file: BinaryIO) -> tuple[int, int]:
+def size_of(file: BinaryIO | io.BytesIO) -> tuple[int, int]:
     """(height, width)."""
     return _size(_chunks(file))
 
