@@ -140,7 +140,7 @@ PRESETS: dict[str, Preset] = {
     "gatys": Preset(
         "Gatys, Ecker and Bethge 2015: sums of squares, average pooling, L-BFGS from noise; for Keras weights",
         "https://arxiv.org/abs/1508.06576 with the 500 steps at 512 pixels of its authors' PyTorch code. Here L-BFGS "
-        "has a line search, and noise is grey with a deviation of 0.15.",
+        "has a line search and keeps pixels in [0, 1], and noise is grey with a deviation of 0.15.",
         formula="gatys",
         style_loss=None,
         content_layers=("conv4_2",),
@@ -159,7 +159,8 @@ PRESETS: dict[str, Preset] = {
         "jcjohnson/neural-style and its PyTorch port: means of squares, 1000 steps of L-BFGS from noise; for Keras "
         "weights",
         "The port's terms; neural-style has the gradient of its variation alone. Here L-BFGS has a line search where "
-        "these take steps of length 1, and noise has a deviation of 0.15 where theirs is next to none.",
+        "these take steps of length 1, keeps pixels in [0, 1], and noise has a deviation of 0.15 where theirs is next "
+        "to none.",
         formula="neural-style",
         style_loss=None,
         content_weight=5.0,
@@ -175,8 +176,8 @@ PRESETS: dict[str, Preset] = {
     ),
     "pytorch-tutorial": Preset(
         "PyTorch's tutorial: the first five convolutions, L-BFGS from the content; for torchvision weights",
-        "Here L-BFGS has a line search where the tutorial takes steps of length 1 and counts evaluations, and pixels "
-        "are clipped at the end, not at each step.",
+        "Here L-BFGS has a line search where the tutorial takes steps of length 1 and counts evaluations, and knows "
+        "that pixels are in [0, 1], where the tutorial's does not see that they are clipped.",
         formula="pytorch-tutorial",
         style_loss=None,
         content_layers=("conv2_2",),

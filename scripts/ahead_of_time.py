@@ -50,11 +50,11 @@ class Case(NamedTuple):
 
 CASES = {
     "adam": Case(Adam(), None, 1, 1),
-    "lbfgs": Case(Lbfgs(), None, 1, 2),
-    "optax-lbfgs": Case(OptaxLbfgs(), None, 1, 2),
+    "lbfgs": Case(Lbfgs(), None, 1, 1),
+    "optax-lbfgs": Case(OptaxLbfgs(), None, 1, 1),
     "sweep": Case(Adam(), 8, 1, 1),
     "sweep-of-4": Case(Adam(), 8, 4, 1),
-    "lbfgs-sweep-of-4": Case(Lbfgs(), 8, 4, 2),
+    "lbfgs-sweep-of-4": Case(Lbfgs(), 8, 4, 1),
 }
 
 

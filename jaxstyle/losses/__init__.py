@@ -37,7 +37,6 @@ from jaxstyle.losses.sampling import Points, cells, points
 from jaxstyle.losses.sliced import directions, quantiles, sliced_loss
 from jaxstyle.losses.variation import (
     absolute_variation_255,
-    excess,
     nine_point_variation,
     no_variation,
     periodic_variation,
@@ -61,7 +60,6 @@ __all__ = [
     "deviations",
     "deviations_loss",
     "directions",
-    "excess",
     "gatys_style",
     "gram_matrix",
     "half_squared_error",

@@ -164,6 +164,11 @@ def _curves(pair: "Pair", starts: dict[str, Any], rates: Sequence[float], evalua
     from jaxstyle.solvers import Adam, Lbfgs, OptaxLbfgs
     from jaxstyle.studies.compare import Curve, trace, trace_rates
 
+    solvers: dict[str, Lbfgs | OptaxLbfgs] = {  # first, since jaxopt may be missing
+        "L-BFGS (jaxopt), backtracking": Lbfgs(),
+        "L-BFGS (jaxopt), zoom": Lbfgs(line_search="zoom"),
+        "L-BFGS (optax), zoom": OptaxLbfgs(line_search="zoom"),
+    }
     clock, warm_up = time.perf_counter, min(WARM_UP, evaluations)
     trace_rates(pair, rates, list(starts.values()), evaluations=1, clock=clock)
     found = trace_rates(pair, rates, list(starts.values()), evaluations=evaluations, clock=clock)
@@ -173,11 +178,6 @@ def _curves(pair: "Pair", starts: dict[str, Any], rates: Sequence[float], evalua
         for start, traces in zip(starts, found, strict=True)
         for rate, one in zip(rates, traces, strict=True)
     ]
-    solvers: dict[str, Lbfgs | OptaxLbfgs] = {
-        "L-BFGS (jaxopt), backtracking": Lbfgs(),
-        "L-BFGS (jaxopt), zoom": Lbfgs(line_search="zoom"),
-        "L-BFGS (optax), zoom": OptaxLbfgs(),
-    }
     for name, solver in solvers.items():
         trace(pair, solver, starts["noise"], evaluations=warm_up, clock=clock)
         for start, image in starts.items():
