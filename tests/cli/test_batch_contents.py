@@ -22,7 +22,7 @@ def encoded(kind):
 
 
 @pytest.fixture
-def folder(tmp_path):
+def pictures(tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
     files = {
@@ -49,8 +49,8 @@ def names(paths):
     return [Path(path).name for path in paths]
 
 
-def test_pictures_by_their_content(folder):
-    files, others = contents_of([str(folder), str(folder / "a.jpg"), "absent.png"])
+def test_pictures_by_their_content(pictures):
+    files, others = contents_of([str(pictures), str(pictures / "a.jpg"), "absent.png"])
     assert names(files) == ["a.jpg", "b.jfif", "c.jpe", "d.pgm", "e", "f.txt", "g.heic", "h.psd", "absent.png"]
     assert names(others) == ["notes.txt", "page.jpg", "two\x1b[31m.json"]
 
@@ -64,16 +64,14 @@ def test_a_folder_without_pictures(tmp_path):
         contents_of([str(tmp_path)])
 
 
-def test_what_is_not_painted_is_named_at_the_end(folder, tmp_path, capfd, monkeypatch):
+def test_what_is_not_painted_is_named_at_the_end(pictures, folder, capfd, monkeypatch):
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     for name in ("c.jpe", "d.pgm", "e", "f.txt"):
-        (folder / name).unlink()
-    style = tmp_path / "style.png"
-    style.write_bytes(encoded("PNG"))
-    code = main(["batch", str(folder), "--style", str(style), "-o", str(tmp_path / "out"), *QUICK])
+        (pictures / name).unlink()
+    code = main(["batch", str(pictures), "--style", "s.png", "-o", "out", *QUICK])
     out, err = capfd.readouterr()
     assert code == 1
-    assert {path.name for path in (tmp_path / "out").glob("[ab].png")} == {"a.png", "b.png"}
+    assert {path.name for path in (folder / "out").glob("[ab].png")} == {"a.png", "b.png"}
     failed, passed = err.strip().splitlines()[-2:]
     assert "2 of 4 pictures failed" in failed
     assert "g.heic is a HEIC picture, which the package pillow-heif reads" in failed
@@ -82,9 +80,9 @@ def test_what_is_not_painted_is_named_at_the_end(folder, tmp_path, capfd, monkey
     assert "page.jpg" in passed
     assert "\x1b" not in out + err
     for name in ("g.heic", "h.psd"):
-        (folder / name).unlink()
+        (pictures / name).unlink()
     # What is no picture is no failure.
-    assert main(["batch", str(folder), "--style", str(style), "-o", str(tmp_path / "out"), *QUICK]) == 0
+    assert main(["batch", str(pictures), "--style", "s.png", "-o", "out", *QUICK]) == 0
     assert "notes.txt" in capfd.readouterr().err
 
 
