@@ -113,6 +113,12 @@ def encode(
     return _saved(picture, kind, options), beside
 
 
+def as_own(png: bytes) -> bytes:
+    """A PNG that another library made, with a record that names its pixels and says no more."""
+    with Image.open(io.BytesIO(png), formats=("PNG",)) as picture:
+        return encode(picture, "PNG", {}, dpi=picture.info["dpi"])[0]
+
+
 def _saved(picture: Image.Image, kind: str, options: Mapping[str, Any]) -> bytes:
     """Pillow, writing to disk by itself, tells of a full one by a number of its own."""
     encoded = io.BytesIO()

@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
 from jaxstyle.errors import InputError
 from jaxstyle.files import StrPath, plain_values, shown, write_files
 from jaxstyle.marks import UNSEALED, sealed
-from jaxstyle.pictures.write import check_writable, encode
+from jaxstyle.pictures.write import as_own, check_writable
 from jaxstyle.studies.glyphs import BASE, drawable, give_fonts, widest
 
 if TYPE_CHECKING:
@@ -120,8 +119,7 @@ def save_figure(path: StrPath, figure: "Figure", data: Mapping[str, Any]) -> Non
         images = [image for axes in figure.axes for image in axes.images if image.get_interpolation() == AS_IS]
         for image in images:
             image.set_interpolation("antialiased")
-        with Image.open(io.BytesIO(_rendered(figure, "png"))) as drawn:
-            contents[".png"], _ = encode(drawn, "PNG", {}, dpi=(DPI, DPI))
+        contents[".png"] = as_own(_rendered(figure, "png"))
         for image in images:
             image.set_interpolation(AS_IS)
     marked = {"mark": {"seal": UNSEALED}} | plain_values(data)
