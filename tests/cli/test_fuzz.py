@@ -1,22 +1,25 @@
-"""Command lines, records, grids and summaries drawn at random. Whatever they are, a command answers in a line, or works;
-and it touches no file but its own.
+"""Command lines, records, grids and summaries drawn at random. Whatever they are, a command answers in a line, or
+works; and it touches no file but its own.
 
-JAXSTYLE_FUZZ says how many of each; 3000 take some ten minutes.
+A few of each in every run; in the slow tests as many as JAXSTYLE_FUZZ says.
 """
 
 import contextlib
+import functools
 import io
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from jaxstyle.cli import cells, compare_networks, startup
@@ -25,18 +28,25 @@ from jaxstyle.cli.outputs import is_leftover, is_ours
 from jaxstyle.cli.settings import FIELDS
 from jaxstyle.pictures.write import read_record, save_image
 
-pytest.importorskip("hypothesis")
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-
-pytestmark = pytest.mark.slow
-often = settings(
-    max_examples=int(os.environ.get("JAXSTYLE_FUZZ", "100")),
-    deadline=None,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
+FEW, MANY = 8, int(os.environ.get("JAXSTYLE_FUZZ", "300"))
 SMALL = ("--size", "32", "--min-size", "32", "--steps", "1", "--content-layers", "relu2_1", "--style-layers", "relu2_1")
+
+
+def run_drawn(examples: int, check: Callable[..., None], *strategies: st.SearchStrategy[Any]) -> None:
+    """Runs a check on so many examples; a few are always the same ones."""
+
+    @settings(
+        max_examples=examples,
+        derandomize=examples == FEW,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(st.tuples(*strategies))
+    def test(values: tuple[Any, ...]) -> None:
+        check(*values)
+
+    test()
 
 
 @pytest.fixture(scope="module")
@@ -131,48 +141,18 @@ def run(folder: Path, words: Sequence[str], read: Sequence[str] = ()) -> int:
 # ------------------------------------------------------------------------------------------------------- command lines
 
 FILES = st.sampled_from(
-    ["c.png", "s.jpg", "in", "in/0001.png", os.fsdecode(b"o\xff\x1b.png"), "x_00001.png", "mask.png", "r.png", "pipe"]
-    + [
-        "link.png",
-        "dangling.png",
-        "text",
-        "absent.png",
-        "g.toml",
-        "d",
-        "d/cell_0.png",
-        "",
-        ".",
-        "/",
-        "/dev/null",
-        "all",
+    [
+        *("c.png", "s.jpg", "in", "in/0001.png", os.fsdecode(b"o\xff\x1b.png"), "x_00001.png", "mask.png", "r.png"),
+        *("pipe", "link.png", "dangling.png", "text", "absent.png", "g.toml", "d", "d/cell_0.png", "", ".", "/"),
+        *("/dev/null", "all"),
     ]
 )
 OUTS = st.sampled_from(
-    ["new.png", "new.jpg", "new.webp", "new.tif", "x.png", "r.png", "c.png", "0001.png", "thesis.png", "in/new.png"]
-    + [
-        "no/new.png",
-        "d",
-        "empty",
-        "theirs",
-        "new",
-        "in",
-        "text",
-        "pipe",
-        "link.png",
-        "dangling.png",
-        "",
-        ".",
-        "a" * 254,
-    ]
-    + [
-        "-new.png",
-        os.fsdecode(b"\xff.png"),
-        "\x1b.png",
-        "new.h5",
-        "d/sweep.json",
-        "/dev/null",
-        "/proc/x.png",
-        "new.PNG",
+    [
+        *("new.png", "new.jpg", "new.webp", "new.tif", "x.png", "r.png", "c.png", "0001.png", "thesis.png"),
+        *("in/new.png", "no/new.png", "d", "empty", "theirs", "new", "in", "text", "pipe", "link.png", "dangling.png"),
+        *("", ".", "a" * 254, "-new.png", os.fsdecode(b"\xff.png"), "\x1b.png", "new.h5", "d/sweep.json"),
+        *("/dev/null", "/proc/x.png", "new.PNG"),
     ]
 )
 WORDS = st.one_of(
@@ -202,9 +182,7 @@ COMMANDS = st.sampled_from(
 )
 
 
-@often
-@given(COMMANDS, st.lists(FILES, max_size=3), st.lists(OPTIONS, max_size=4))
-def test_command_lines(template: Path, command: str, files: list[str], options: list[tuple[str, ...]]) -> None:
+def check_command_lines(template: Path, command: str, files: list[str], options: list[tuple[str, ...]]) -> None:
     words = [*command.split(), *files, *(word for option in options for word in option)]
     small = {
         "features": ["--size", "32"],
@@ -255,9 +233,7 @@ def mutated(record: Any, data: st.DataObject) -> Any:
     return record
 
 
-@often
-@given(st.data())
-def test_records(template: Path, data: st.DataObject) -> None:
+def check_records(template: Path, data: st.DataObject) -> None:
     suffix = data.draw(st.sampled_from([".png", ".jpg", ".webp", ".tif"]))
     with fresh(template) as folder:
         forged = mutated(read_record("r.png"), data)
@@ -283,9 +259,7 @@ def test_records(template: Path, data: st.DataObject) -> None:
         run(folder, words, [f"f{suffix}", "c.png", "s.jpg"])
 
 
-@often
-@given(st.data())
-def test_cells(template: Path, data: st.DataObject) -> None:
+def check_cells_of_others(template: Path, data: st.DataObject) -> None:
     words = ["sweep", "c.png", "s.jpg", "-o", "d", "--style-weight", "1", "2", "--quiet", *SMALL]
     with fresh(template) as folder:
         forged = mutated(read_record("d/cell_0.png"), data)
@@ -306,12 +280,33 @@ KEYS = st.one_of(
 )
 
 
-@often
-@given(TEXTS, st.lists(st.tuples(KEYS, PLAIN), max_size=3), st.booleans())
-def test_grids_and_summaries(template: Path, text: bytes, table: list[tuple[str, Any]], whole: bool) -> None:
+def check_grids_and_summaries(template: Path, text: bytes, table: list[tuple[str, Any]], whole: bool) -> None:
     toml = "\n".join(f"{json.dumps(key)} = {json.dumps(value)}" for key, value in table).encode()
     with fresh(template) as folder:
         Path("f.toml").write_bytes(text if not whole else toml)
         Path("empty/sweep.json").write_bytes(text)
         run(folder, ["sweep", "c.png", "s.jpg", "-o", "new", "--grid", "f.toml", "--quiet", *SMALL[2:6]], ["f.toml"])
         assert run(folder, ["sweep", "c.png", "s.jpg", "-o", "empty", *SMALL]) == 2
+
+
+# --------------------------------------------------------------------------------------------------------- how many
+
+DRAWN: dict[str, tuple[Any, ...]] = {
+    "command lines": (check_command_lines, COMMANDS, st.lists(FILES, max_size=3), st.lists(OPTIONS, max_size=4)),
+    "records": (check_records, st.data()),
+    "cells": (check_cells_of_others, st.data()),
+    "grids": (check_grids_and_summaries, TEXTS, st.lists(st.tuples(KEYS, PLAIN), max_size=3), st.booleans()),
+}
+
+
+@pytest.mark.parametrize("what", DRAWN)
+def test_a_few(template: Path, what: str) -> None:
+    check, *strategies = DRAWN[what]
+    run_drawn(FEW, functools.partial(check, template), *strategies)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", DRAWN)
+def test_many(template: Path, what: str) -> None:
+    check, *strategies = DRAWN[what]
+    run_drawn(MANY, functools.partial(check, template), *strategies)

@@ -22,7 +22,10 @@ def open_heic(file: BinaryIO, name: str) -> Stored:
         ) from error
     profile = boxes.color_profile(file, name)
     file.seek(0)
-    image = pillow_heif.open_heif(file, convert_hdr_to_8bit=True)
+    try:
+        image = pillow_heif.open_heif(file, convert_hdr_to_8bit=True)
+    except ValueError as error:
+        raise InputError(f"{name} is a HEIC picture, but damaged or cut short; give a whole picture file") from error
     width, height = image.size
 
     def samples(times: float) -> Samples:
