@@ -133,7 +133,7 @@ def test_only_what_is_missing_or_of_another_make_runs(
     Path("out/cell_3.json").unlink()
     for name in ("cell_1", "cell_2"):
         Path(f"out/{name}.json").write_text("{}")
-    refused(call(*line), 2, "out/cell_1.json is there already, and no result of jaxstyle, or changed since", "--overwrite")
+    refused(call(*line), 2, "out/cell_1.json is there already, and no result of jaxstyle", "--overwrite")
     ran: list[int] = []
     real = cells.batches
 

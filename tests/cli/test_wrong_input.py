@@ -124,7 +124,7 @@ def damaged(folder: Path) -> dict[str, bytes]:
         ("empty.jpg", ["empty (0 bytes)"]),
         ("short.png", ["cut short"]),
         ("text.jpg", ["not a picture", "PNG, JPEG"]),
-        ("bomb.png", ["pixels", "at most"]),
+        ("bomb.png", ["60000 x 60000", "--large"]),
         ("one.png", ["1 x 1", "at least 16"]),
         ("eight.png", ["8 x 8", "at least 16"]),
         (".", ["a directory"]),
