@@ -50,7 +50,7 @@ def write_files(writers: Mapping[Path, Callable[[BinaryIO], object]]) -> None:
 
 def real_place(target: Path) -> Path:
     """The file that is written for a name: where a link leads to, be there a file or not; else the name itself."""
-    return Path(os.path.realpath(target)) if target.is_symlink() else target
+    return Path(os.path.realpath(target)) if os.path.islink(target) else target
 
 
 def try_file(target: Path) -> None:

@@ -204,11 +204,14 @@ def is_leftover(name: str) -> bool:
 
 
 @contextlib.contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Turns the errors of writing a file into one line that names it, and says what helps."""
+def explained(path: Path, *, reads: bool = False) -> Iterator[None]:
+    """Turns the errors of writing a file into one line that names it, and says what helps; where the block `reads`
+    what the user gave, too, an `InputError` is about that."""
     try:
         yield
-    except (OSError, InputError) as error:  # not the user's input: it was possible when we began
+    except (OSError, InputError) as error:  # it was possible when we began
+        if reads and isinstance(error, InputError):
+            raise
         full = isinstance(error, OSError) and error.errno in FULL
         helps = "; make room there" if full else ""
         raise CommandError(f"{shown(path)} could not be written: {plain_line(error)}{helps}") from error

@@ -10,7 +10,7 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -130,12 +130,30 @@ def hash_of_pixels(picture: Image.Image) -> str:
     """SHA-256 of "RGB 640 480", mode, width and height, a line's end and the samples, 8 bits each, row by row; of
     RGBA where the file has transparency. The same however the file is packed."""
     mode = "RGBA" if picture.has_transparency_data else "RGB"
-    digest = hashlib.sha256(f"{mode} {picture.width} {picture.height}\n".encode())
-    step = max(1, BAND // max(1, picture.width))
-    for first in range(0, picture.height, step):
-        band = picture.crop((0, first, picture.width, min(first + step, picture.height)))
-        digest.update(band.convert(mode).tobytes())
+
+    def rows(first: int, last: int) -> bytes:
+        return picture.crop((0, first, picture.width, last)).convert(mode).tobytes()
+
+    return _hash_of_rows(mode, picture.width, picture.height, rows)
+
+
+def _hash_of_rows(mode: str, width: int, height: int, rows: Callable[[int, int], bytes]) -> str:
+    digest = hashlib.sha256(f"{mode} {width} {height}\n".encode())
+    step = max(1, BAND // max(1, width))
+    for first in range(0, height, step):
+        digest.update(rows(first, min(first + step, height)))
     return digest.hexdigest()
+
+
+def _hash_in_tiff(file: BinaryIO, name: str) -> str:
+    """`hash_of_pixels` of a TIFF of 8 bits, without libtiff: of what is damaged it writes to standard error."""
+    from jaxstyle.pictures.formats.tiff import open_tiff  # tifffile takes as long to import as Pillow
+
+    found = open_tiff(file, name).samples(1.0)
+    if found.model != "rgb" or found.white != 255:
+        return ""
+    mode = "RGBA" if found.alpha else "RGB"
+    return _hash_of_rows(mode, found.width, found.height, lambda first, last: found.rows(first, last).tobytes())
 
 
 def read_record(path: StrPath) -> dict[str, Any]:
@@ -181,7 +199,9 @@ def _find_record(path: StrPath) -> tuple[dict[str, Any] | None, bool]:
                 continue
             if wanted is None:  # of version 0.1, which had no marks
                 return record, False
-            named, pixels = True, pixels or hash_of_pixels(image)
+            if not pixels:
+                pixels = _hash_in_tiff(file, shown(path)) if image.format == "TIFF" else hash_of_pixels(image)
+            named = True
             if wanted == pixels:
                 return {key: value for key, value in record.items() if key != "mark"}, True
     return None, named

@@ -89,7 +89,7 @@ ARGUMENTS = {
     "show what is not there": ("weights show vgg19", "vgg19", "jaxstyle weights fetch vgg19"),
     "convert what is not there": ("weights convert no.h5", "no.h5", "No such file"),
     "convert a picture": ("weights convert c.png", "c.png", ".safetensors"),
-    "convert to another network": (f"weights convert {COMPACT} --network vgg16 -o a.h5", "compact", "vgg16"),
+    "convert to another network": (f"weights convert {COMPACT} --network vgg16 -o a.h5", "compact, not vgg16"),
 }
 
 

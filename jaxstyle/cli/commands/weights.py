@@ -93,7 +93,7 @@ def _convert(options: Convert) -> None:
             if out.parent.is_dir():  # made later, where there is none
                 outputs.add(out)
                 held.enter_context(outputs.claimed())
-            held.enter_context(explained(out))
+            held.enter_context(explained(out, reads=True))
         from jaxstyle.weights import convert
 
         print(name_of(convert(options.file, out, options.network)))
