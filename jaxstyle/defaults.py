@@ -14,18 +14,21 @@ NETWORKS = {
 }
 NETWORK = "compact"  # on CPUs
 FULL_NETWORK = "vgg19"  # on accelerators, which have the time; where it cannot be had, NETWORK
+PREPROCESSINGS = ("keras", "torchvision")  # in `jaxstyle.networks.preprocessing`
 CONTENT_LAYERS = ("relu4_2",)  # of the VGGs; other networks name their own
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
 CONTENT_WEIGHT = 1.0
-STYLE_WEIGHT = 50.0
+STYLE_WEIGHT = 30.0
 VARIATION_WEIGHT = 3.0
 
 SIZE = 512  # long side of the command line's result; a smaller content keeps its own
 COARSEST = 128  # long side at which coarse-to-fine starts
 SWEEP_SIZE = 192  # the same of the pictures of a sweep
 MOST_CELLS = 500  # that a sweep runs without being told that this is meant
-STEPS = 80  # at each scale
+STEPS = 40  # at each scale
+ADAM_STEPS = 80  # the same of Adam, whose steps are shorter
+SOLVER = "lbfgs"
 MARGIN = 24  # pixels beyond the border where styles are mixed by layer, which leaves a frame of some 8
 
 COMPARE_SIZE = 160

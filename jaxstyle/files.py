@@ -1,4 +1,5 @@
-"""Files put in place whole, what may stand in the JSON ones, and their paths in messages and on command lines.
+"""Files opened for reading, files put in place whole, what may stand in the JSON ones, and their paths in messages and
+on command lines.
 
 A reader finds the old file or the new one, never half of one.
 """
@@ -23,6 +24,25 @@ from jaxstyle.errors import nearest
 StrPath = str | os.PathLike[str]
 DEEPEST = 32  # lists and tables within one another, in what is read from JSON or TOML
 _TEMPORARY = re.compile(r"\.jaxstyle-(?:([0-9a-f]{16})-)?[0-9a-f]{16}\.tmp")  # those of version 0.1 had no key
+
+
+def open_plain(path: StrPath) -> BinaryIO:
+    """A plain file, opened for reading.
+
+    Pipes, terminals and other devices are refused at once: opening or reading one may wait for ever.
+
+    Raises:
+      OSError: no such file, a folder, or something else that is no plain file.
+    """
+
+    def opener(name: str, flags: int) -> int:
+        return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
+
+    file = open(path, "rb", opener=opener)  # noqa: SIM115 - the caller closes it
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "not a plain file", os.fspath(path))
+    return file
 
 
 def write_files(writers: Mapping[Path, Callable[[BinaryIO], object]]) -> None:

@@ -7,7 +7,7 @@ import json
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,9 @@ from jaxstyle.cli.masks import WHOLE
 from jaxstyle.cli.messages import CommandError, name_of, plain_line, say
 from jaxstyle.cli.outputs import Outputs
 from jaxstyle.cli.parser import Axis
-from jaxstyle.cli.records import made_from, mask_arrays, origin, save_result
+from jaxstyle.cli.records import known_of, made_from, mask_arrays, origin, save_result
 from jaxstyle.cli.resolve import LISTS, needed, objective_of, open_for, resolve, solver_of, stacked, weights_of
-from jaxstyle.cli.settings import Settings, words_of
+from jaxstyle.cli.settings import NetworkSettings, Settings, words_of
 from jaxstyle.cli.sources import Sources
 from jaxstyle.cli.startup import start_jax
 from jaxstyle.cli.stopping import STOPPED
@@ -46,7 +46,6 @@ from jaxstyle.report.page import PAGE, write_page
 from jaxstyle.report.summary import Axis as ShownAxis
 from jaxstyle.report.summary import Cell, Source, Sweep
 from jaxstyle.solvers import Adam
-from jaxstyle.weights import show
 
 # Arrays to a program; all others change it.
 LANES = ("content_weight", "style_weight", "tv_weight", "layer_weights", "mix", "mix_layers", "rate", "seed")
@@ -323,7 +322,7 @@ def tasks_of(
     distinct = {network_key(s): s for s in settings}
     # Made ready for steps here, since cells of several sizes share a network.
     networks = {key: open_for(s, quiet).for_steps((s.size, s.size)) for key, s in distinct.items()}
-    held = {name: show(name) for name in {s.weights or s.network for s in settings}}
+    held = {s.weights or s.network: known_of(s) for s in distinct.values()}
     tasks = [
         Task(index, sources, s, origin(sources, s, held=held[s.weights or s.network]))
         for (index, _, sources), s in zip(cells, settings, strict=True)
@@ -343,7 +342,7 @@ def _mask_words(record: dict[str, Any]) -> list[str]:
 
 def network_key(settings: Settings) -> tuple[Any, ...]:
     """What tells networks apart."""
-    return tuple(getattr(settings, name) for name in ("network", "weights", "pooling", "padding", "precision"))
+    return tuple(getattr(settings, field.name) for field in fields(NetworkSettings))
 
 
 def identity(axes: Sequence[Axis], tasks: Sequence[Task]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 import dataclasses
 import itertools
 import math
-import os
 import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from jaxstyle.cli.settings import FIELDS, Settings
 from jaxstyle.cli.sources import Sources, check_options
 from jaxstyle.cli.values import BETWEEN_MIXES, LANES, Text
 from jaxstyle.errors import InputError, nearest
-from jaxstyle.files import check_depth, shown
+from jaxstyle.files import check_depth, open_plain, shown
 
 Place: TypeAlias = tuple[int, ...]
 Cells: TypeAlias = Sequence[tuple[Place, TransferOptions, Sources]]
@@ -149,10 +148,8 @@ def with_grid(options: SweepOptions) -> SweepOptions:
     path = options.grid
     assert path is not None
     told = f"--grid {shown(path)}"
-    if os.path.exists(path) and not os.path.isfile(path):  # a pipe would be waited for
-        raise InputError(f"{told} is not a plain file")
     try:
-        with open(path, "rb") as file:
+        with open_plain(path) as file:
             table = tomllib.load(file)
         check_depth(table)
     except OSError as error:

@@ -192,9 +192,9 @@ def is_ours(target: Path) -> bool:
     if suffix in WRITE_FORMATS:
         return is_own(target)
     if suffix in WEIGHTS:
-        from jaxstyle.weights import formats
+        from jaxstyle.weights.formats import own
 
-        return formats.read_attributes(target).get("format") in (formats.FORMAT, formats.WITH_CODEBOOKS)
+        return own.read_attributes(target).get("format") in (own.FORMAT, own.WITH_CODEBOOKS)
     return is_sealed(target)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from jaxstyle import __version__
 from jaxstyle.cli.earlier import MASKS
 from jaxstyle.cli.masks import MaskFile
-from jaxstyle.cli.settings import Settings
+from jaxstyle.cli.settings import NetworkSettings, Settings
 from jaxstyle.cli.sources import Sources
 from jaxstyle.files import plain_values
 from jaxstyle.pictures.read import Picture
@@ -29,13 +29,18 @@ def origin(sources: Sources, settings: Settings, *, held: Mapping[str, Any] | No
         "init": sources.start and file_record(sources.start),
         **mask_records(sources),
         "settings": dict(vars(settings)),
-        **made_with(settings.weights or settings.network, held=held),
+        **made_with(settings, held=held),
     }
 
 
-def made_with(weights: str, *, held: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """What of a record is neither picture nor setting, for a file of weights or a network's name."""
-    held = held or show(weights)
+def known_of(network: NetworkSettings) -> dict[str, Any]:
+    """What is known of a network's weights."""
+    return show(network.weights or network.network, preprocessing=network.preprocessing)
+
+
+def made_with(network: NetworkSettings, *, held: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What of a record is neither picture nor setting; `held` is what is known of the weights."""
+    held = held or known_of(network)
     names = ("jax", "jaxlib", "flax", "optax", "jaxopt", "numpy")
     return {
         "weights": {key: held[key] for key in ("sha256", "preprocessing")},

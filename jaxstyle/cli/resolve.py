@@ -83,7 +83,10 @@ def _usual(given: Mapping[str, Any], size: int) -> Settings:
     if not chosen.coarse_to_fine:
         settings = replace(settings, min_size=size)
     if optimizer != chosen.optimizer:
-        settings = replace(settings, optimizer=optimizer, rate=defaults.ADAM_RATE if optimizer == "adam" else None)
+        settings = replace(settings, optimizer=optimizer, rate=None)
+        if optimizer == "adam":
+            steps = defaults.ADAM_STEPS if chosen.steps == defaults.STEPS else chosen.steps
+            settings = replace(settings, rate=defaults.ADAM_RATE, steps=steps)
     return replace(settings, margin=defaults.MARGIN if given.get("mix_layers") else 0)
 
 
@@ -152,6 +155,7 @@ def open_network(settings: NetworkSettings, quiet: bool) -> Network:
             pooling=settings.pooling,
             padding=settings.padding,
             dtype=settings.precision,
+            preprocessing=settings.preprocessing,
             progress=downloading.progress,
             notice=downloading.notice,
         )

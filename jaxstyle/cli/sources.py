@@ -112,7 +112,7 @@ def check_options(options: TransferOptions) -> None:
     check_mask_counts(options)
     optimizer = options.chosen("optimizer") or PRESETS[settings.preset].optimizer
     if options.chosen("rate") is not None and optimizer != "adam":
-        raise InputError(f"--rate is Adam's; {optimizer} finds the length of its steps itself")
+        raise InputError(f"--rate is Adam's; {optimizer} finds the length of its steps itself (--optimizer adam)")
 
 
 def reader(options: Reading) -> Read:

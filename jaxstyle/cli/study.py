@@ -99,4 +99,4 @@ def open_study(
     check_layers(Network(params, chosen.network, module, "keras"), objective)
     network = open_network(chosen, options.quiet)
     check_layers(network, objective)  # again: a file of weights may lack the deepest
-    return network, {"settings": vars(chosen) | dict(settings), **made_with(chosen.weights or chosen.network)}
+    return network, {"settings": vars(chosen) | dict(settings), **made_with(chosen)}

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from commandline import QUICK, SHALLOW, Said, changed, listing, pixels, refused, same_record, start
+from commandline import LANES, QUICK, SHALLOW, Said, changed, listing, pixels, refused, same_record, start
 from jaxstyle.cli import records, resolve
 from jaxstyle.cli.painting import chunk as chunk_length
 from jaxstyle.cli.terminal import StepsBar
@@ -60,7 +60,7 @@ def test_a_run_that_diverges_keeps_the_last_good_picture(
 ) -> None:
     monkeypatch.setitem(SOLVERS, "adam", Exploding)
     monkeypatch.setattr(resolve, "Adam", Exploding)
-    options = (*QUICK, "--steps", "9", "--save-every", "1", "--quiet")
+    options = (*QUICK, *LANES, "--steps", "9", "--save-every", "1", "--quiet")
     said = call("transfer", "c.png", "s.png", *options)
     refused(said, 1, "finite number at step", "c_s.png is the last picture", "a smaller --rate")
     record = same_record(folder / "c_s.png")

@@ -76,14 +76,16 @@ def test_whatever_varies_cells_are_the_transfers(call: Callable[..., Said], fold
 
 
 def test_style_losses_and_presets_are_axes_like_others(call: Callable[..., Said], folder: Path) -> None:
-    line = ("sweep", *SWEEP, "--style-loss", "gram", "cmd", "--preset", "default", "gatys", "--quiet")
+    # The content term of that preset is a sum of squares, beside which a relative style loss is nothing.
+    axes = ("--style-loss", "gram", "cmd", "--preset", "default", "gatys", "--content-weight", "1e-9")
+    line = ("sweep", *SWEEP, *axes, "--quiet")
     assert call(*line).code == 0
     found = {}
     for i, loss in enumerate(("gram", "cmd")):
         for j, preset in enumerate(("default", "gatys")):
             made = read_record(f"out/cell_{i}_{j}.png")["settings"]
             assert (made["style_loss"], made["preset"]) == (loss, preset)
-            assert (made["optimizer"], made["init"]) == (("adam", "content"), ("lbfgs", "noise"))[j]
+            assert (made["optimizer"], made["init"]) == ("lbfgs", ("content", "noise")[j])
             assert (made["min_size"], made["pooling"]) == ((None, None), (64, "average"))[j]
             found[loss, preset] = pixels(f"out/cell_{i}_{j}.png")
     assert all((a != b).any() for a, b in itertools.combinations(found.values(), 2))

@@ -262,7 +262,7 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
     "a code too large": ({"codes": CODES + np.uint8(5)}, "a code 5, beyond its table of 5"),
     "wide codes": ({"codes": CODES.astype(np.int32)}, "codes of type int32, not uint8"),
     "floating codes": ({"codes": CODES.astype(np.float32)}, "codes of type float32, not uint8"),
-    "codes of texts": ({"codes": "many"}, "codes of type |S4, not uint8"),
+    "codes of texts": ({"codes": "many"}, "codes of type object, not uint8"),
     "flat codes": ({"codes": CODES.ravel()}, "codes (108,), which are no kernel"),
     "one code": ({"codes": np.uint8(0)}, "codes (), which are no kernel"),
     "no codes": ({"codes": CODES[:0]}, "codes (0, 3, 3, 4), which are no kernel"),
@@ -274,7 +274,7 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
     "a table alone": ({"codes": None}, "not codes and a table, or a kernel"),
     "a kernel as well": ({"kernel": np.zeros((3, 3, 3, 4), np.float32)}, "not codes and a table, or a kernel"),
     "another bias": ({"bias": np.zeros(5, np.float32)}, "a kernel (3, 3, 3, 4) with a bias (5,)"),
-    "a group": ({"codes": {}}, "damaged"),
+    "a group": ({"codes": {}}, "has bias, table, not codes and a table, or a kernel"),
 }
 
 
@@ -292,7 +292,7 @@ def test_codebooks_that_make_no_sense(what: str, tmp_path: Path) -> None:
             elif value is not None:
                 file["conv1_1"][key] = value
     message = line(formats.read, path)
-    assert str(path) in message and words in message and ("conv1_1 has" in message or words == "damaged")
+    assert str(path) in message and words in message and "conv1_1 has" in message
     assert message == line(load_network, "tiny", path)
 
 

@@ -51,7 +51,7 @@ def test_a_file_of_the_registry_brought_by_hand_is_recognised_by_its_hash(
 ) -> None:
     foreign = write_safetensors(tmp_path / "renamed.bin", random_params())
     digest = hashlib.sha256(foreign.read_bytes()).hexdigest()
-    entry = WeightsInfo("tiny", "torch", "t.pth", "torch", "keras", "CC0", "them", ("https://x/t.pth",), 1)
+    entry = WeightsInfo("tiny", "torch", "t.pth", "torch", "keras", "CC0", "them", ("https://x/t.pth",))
     monkeypatch.setattr(registry, "entries", lambda: (replace(entry, hash=f"sha256-prefix:{digest[:8]}"),))
     convert(foreign)
     attributes = formats.read_attributes(cache / "tiny.h5")

@@ -175,7 +175,7 @@ def test_an_interrupted_conversion_leaves_nothing(server: str, cache: Path, monk
         raise KeyboardInterrupt
 
     register(monkeypatch, f"{server}/good")
-    monkeypatch.setattr(formats.os, "replace", interrupt)
+    monkeypatch.setattr(formats.own.os, "replace", interrupt)
     with pytest.raises(KeyboardInterrupt):
         fetch("tiny")
     assert list(cache.iterdir()) == []

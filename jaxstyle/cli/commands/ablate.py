@@ -21,7 +21,7 @@ from jaxstyle.cli.parser import Axis, Named, Positional, Several
 from jaxstyle.cli.settings import Settings
 from jaxstyle.cli.sources import default_name, reader
 from jaxstyle.cli.study import default_layers
-from jaxstyle.cli.values import LAYERS, NETWORK, POSITIVE, SEED, SIDE, STEPS, Text
+from jaxstyle.cli.values import LAYERS, NETWORK, POSITIVE, PREPROCESSING, SEED, SIDE, STEPS, Text
 from jaxstyle.errors import InputError
 from jaxstyle.pictures.read import load_image
 from jaxstyle.studies.figures import check_figure, files_of_figure, save_figure
@@ -42,7 +42,8 @@ class Options(Reading):
       ratios: style weight over content weight
       content_layers: (default: {CONTENT})
       network: what sees the pictures
-      weights: weights: .h5, .pth, .safetensors or .whl
+      weights: weights: .h5, .keras, .pth, .safetensors or .whl
+      preprocessing: what the weights were trained to see (default: found out)
       size: long side in pixels
       steps: of each picture
       rate: Adam's learning rate
@@ -60,6 +61,7 @@ class Options(Reading):
     content_layers: Annotated[tuple[str, ...] | None, Several(LAYERS)] = None
     network: Annotated[str, NETWORK] = defaults.NETWORK
     weights: Annotated[str | None, Text("FILE")] = None
+    preprocessing: Annotated[str | None, PREPROCESSING] = None
     size: Annotated[int, SIDE] = defaults.ABLATE_SIZE
     steps: Annotated[int, STEPS] = defaults.ABLATE_STEPS
     rate: Annotated[float, POSITIVE] = defaults.ABLATE_RATE
@@ -111,9 +113,11 @@ def sweep_of(options: Options, out: Path) -> SweepOptions:
         "content_layers": options.content_layers or content_layers,
         "network": options.network,
         "weights": options.weights,
+        "preprocessing": options.preprocessing,
         "size": options.size,
         "min_size": options.size,
         "steps": options.steps,
+        "optimizer": "adam",
         "rate": options.rate,
         "init": options.init,
         "seed": options.seed,
@@ -141,7 +145,7 @@ def _data(options: Options, sweep: SweepOptions, cells: list[dict[str, Any]]) ->
     """What stands beside the figure."""
     chosen = ("file", "status", "losses", "seconds", "command")
     layers, ratios = (axis.values for axis in sweep.axes)
-    names = ("network", "weights", "content_layers", "size", "steps", "rate", "init", "seed")
+    names = ("network", "weights", "preprocessing", "content_layers", "size", "steps", "rate", "init", "seed")
     return {
         "content": options.content,
         "style": options.style,

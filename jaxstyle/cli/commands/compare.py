@@ -85,14 +85,14 @@ def run(options: Options) -> int:
 
 def _compare_networks(options: Options, networks: Sequence[str]) -> int:
     """Checks everything that can be checked, and has the pair painted by each network."""
-    name = Path(default_name(options.content, options.style)).with_suffix("").name
-    out = check_figure(f"{name}_networks.png" if options.out is None else options.out)
+    stem = Path(default_name(options.content, options.style)).with_suffix("").name
+    out = check_figure(f"{stem}_networks.png" if options.out is None else options.out)
     check_options(options.transfer)
     if len(set(networks)) < len(networks):
         raise InputError("--networks has a name twice; each once")
-    if options.network.weights or options.rates:
-        option = "--weights" if options.network.weights else "--rates"
-        raise InputError(f"{option} is not for several networks; leave it out, or --networks")
+    one = {"weights": options.network.weights, "preprocessing": options.network.preprocessing, "rates": options.rates}
+    for name in filter(one.get, one):
+        raise InputError(f"--{name} is not for several networks; leave it out, or --networks")
     outputs = _outputs(options, out)
     sources = read_pictures(options.transfer, out)
     # Only now, since JAX takes a second to load, and wrong input need not wait for it.
