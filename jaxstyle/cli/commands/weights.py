@@ -75,7 +75,7 @@ def _list(options: List) -> None:
         size = f"{info.bytes / 1e6:.1f} MB" if info.bytes else ""
         names = ARCHITECTURES[info.network].layer_names
         layers = f"{names[0]} ... {names[-1]} ({len(names)})"
-        texts = map(_plain, (info.codebooks, info.licence, info.source))
+        texts = map(printable, (info.codebooks, info.licence, info.source))
         table.add_row(info.network, layers, size, *texts, str(info.path or "no"))
     _print(table)
 
