@@ -258,7 +258,7 @@ def test_a_grid_that_is_no_file(call: Callable[..., Said], folder: Path) -> None
     Path("bytes.toml").write_bytes(b"\xff\xfe")
     for name, word in (
         ("pipe.toml", "not a plain file"),
-        (".", "not a plain file"),
+        (".", "directory"),
         ("", ""),
         ("bytes.toml", "no TOML"),
     ):
