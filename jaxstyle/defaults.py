@@ -55,6 +55,8 @@ TEXTURE_COARSEST = 64  # long side in pixels of the source at the coarsest scale
 FEATURES_COUNT = 24
 STUDY_SIZE = 256  # long side of the picture that is looked into
 
+MEGAPIXELS = 120  # of a picture that is read without being told that it is meant
+
 STARTS = ("content", "noise", "style", "blur")
 SOLVERS = ("adam", "lbfgs", "optax-lbfgs")
 COLORINGS = ("style", "luminance", "lab", "match")

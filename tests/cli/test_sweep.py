@@ -18,6 +18,7 @@ from PIL import Image
 
 from commandline import LANES, SWEEP, SWEPT, Said, listing, picture, pixels, refused, shell, start
 from jaxstyle.cli import cells
+from jaxstyle.cli.outputs import is_leftover
 from jaxstyle.pictures.write import read_record
 
 pytestmark = pytest.mark.usefixtures("folder")
@@ -134,6 +135,7 @@ def test_only_what_is_missing_or_of_another_make_runs(
     Path("out/cell_3.json").unlink()
     for name in ("cell_1", "cell_2"):
         Path(f"out/{name}.json").write_text("{}")
+    refused(call(*line), 2, "out/cell_1.json is there already, and no result of jaxstyle", "--overwrite")
     ran: list[int] = []
     real = cells.batches
 
@@ -142,7 +144,7 @@ def test_only_what_is_missing_or_of_another_make_runs(
         return real(plan, **options)
 
     monkeypatch.setattr(cells, "batches", watched)
-    assert call(*line).code == 0
+    assert call(*line, "--overwrite").code == 0
     assert ran == [1, 2, 3]
     made = {path.name: path for path in Path("out").glob("cell*.png")}
     assert made.keys() == kept.keys()
@@ -169,19 +171,21 @@ def test_a_killed_run_loses_the_batch_in_flight(folder: Path) -> None:
             assert f"stopped; {count} of 3 pictures are in out; the same command goes on" in said
             assert Path("out/sheet.png").exists() and Path("out/report.html").exists()
             assert json.loads(Path("out/sweep.json").read_text())["status"] == "stopped"
-        assert not [path for path in Path("out").iterdir() if path.suffix not in (".png", ".json", ".html")]
+        others = [path.name for path in Path("out").iterdir() if path.suffix not in (".png", ".json", ".html")]
+        assert all(map(is_leftover, others)) and not (others and kind == signal.SIGINT)
     done = shell(*line)
     assert done.returncode == 0 and "of 3 pictures are there already" in done.stderr
     assert len(list(Path("out").glob("cell*.png"))) == 3
+    assert not [path for path in Path("out").iterdir() if is_leftover(path.name)]
 
 
 def test_a_failure_keeps_what_is_done(call: Callable[..., Said], monkeypatch: pytest.MonkeyPatch) -> None:
     real, line = cells.save_result, ("sweep", *SWEEP, "--style-weight", "10", "100", "--lanes", "1", "--quiet")
 
-    def failing(path: Path, *rest: Any) -> None:
+    def failing(path: Path, *rest: Any, **options: Any) -> None:
         if path.name == "cell_1.png":
             raise RuntimeError("RESOURCE_EXHAUSTED: no\nmemory")
-        real(path, *rest)
+        real(path, *rest, **options)
 
     with monkeypatch.context() as patch:
         patch.setattr(cells, "save_result", failing)

@@ -81,10 +81,11 @@ def changed(path: Path, factor: float) -> None:
 
 
 def same_record(path: Path) -> dict[str, Any]:
-    """The record of a PNG, which must be the same inside and beside it."""
+    """The record of a PNG, which must be the same inside and beside it, without its mark."""
     with Image.open(path) as image:
         inside = json.loads(image.info["jaxstyle"])
     assert inside == json.loads(path.with_suffix(".json").read_text())
+    assert inside.pop("mark")
     return inside
 
 
