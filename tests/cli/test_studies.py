@@ -16,7 +16,7 @@ from PIL import Image
 
 from commandline import Said, listing, refused, start
 from jaxstyle.cli import study
-from jaxstyle.cli.commands import texture
+from jaxstyle.cli.commands import reconstruct, texture
 from jaxstyle.pictures.read import load_image
 from jaxstyle.pictures.write import read_record
 from jaxstyle.weights import load_network
@@ -147,5 +147,9 @@ def test_what_cannot_be_used_is_one_line(
 
 def test_a_large_picture_is_read_at_the_default_size(folder: Path) -> None:
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 400, 3), dtype=np.uint8)).save("large.png")
-    sizes = [study.read_study(*given).pixels.shape[:2] for given in (("large.png", None), ("large.png", 300))]
-    assert sizes == [(128, 256), (150, 300)] and study.read_study("c.png", None).pixels.shape == (48, 64, 3)
+    for name, size, shape in (
+        ("large.png", None, (128, 256, 3)),
+        ("large.png", 300, (150, 300, 3)),
+        ("c.png", None, (48, 64, 3)),
+    ):
+        assert study.read_study(reconstruct.Options(picture=name), size).pixels.shape == shape
