@@ -50,8 +50,8 @@ def server(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         thread.join()
 
 
-def register(monkeypatch: pytest.MonkeyPatch, url: str, hash_: str, network: str = "tiny") -> None:
-    more = ((url,), 1000, hash_)
+def register(monkeypatch: pytest.MonkeyPatch, url: str, hash_: str, network: str = "tiny", size: int = 1000) -> None:
+    more = ((url,), size, hash_)
     entry = WeightsInfo(network, "here", "tiny.safetensors", "torch", "torchvision", "CC0", "us", *more)
     monkeypatch.setattr(registry, "entries", lambda: (entry,))
 
@@ -61,8 +61,8 @@ def test_fetch_list_show_convert(
 ) -> None:
     cache = folder.parent / "a [red] cache"
     monkeypatch.setenv("JAXSTYLE_CACHE", str(cache))
-    digest = hashlib.sha256((folder.parent / "served" / "tiny.safetensors").read_bytes()).hexdigest()
-    register(monkeypatch, server, f"sha256:{digest}")
+    served = (folder.parent / "served" / "tiny.safetensors").read_bytes()
+    register(monkeypatch, server, f"sha256:{hashlib.sha256(served).hexdigest()}", size=len(served))
     row = "tiny conv1_1 ... pool2 (8) 0.0 MB CC0 here no"
     assert call("weights", "list").out.splitlines()[-1].split() == row.split()
     fetched = call("weights", "fetch", "tiny")
@@ -81,7 +81,8 @@ def test_fetch_list_show_convert(
 def test_a_download_with_another_hash_is_not_kept(
     call: Callable[..., Said], folder: Path, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    register(monkeypatch, server, "sha256:" + "0" * 64)
+    size = (folder.parent / "served" / "tiny.safetensors").stat().st_size
+    register(monkeypatch, server, "sha256:" + "0" * 64, size=size)
     said = call("weights", "fetch", "tiny")
     said = said._replace(err=said.err.removeprefix("downloading 0.0 MB\n"))
     refused(said, 1, "127.0.0.1", "hash", "jaxstyle weights convert")
