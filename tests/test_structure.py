@@ -135,8 +135,8 @@ def test_a_foreign_library_is_known_to_one_room():
 
     assert rooms("optax") == rooms("jaxopt") == {"solvers"}
     assert rooms("flax") == {"networks"}
-    assert users("h5py") == users("safetensors") == {"weights.formats"}
-    assert rooms("pooch") == rooms("requests") == {"weights"}
+    assert users("h5py") == {"weights.formats.hdf5_index", "weights.formats.own"}
+    assert users("requests") == {"weights.download"}
     assert rooms("matplotlib") == {"studies"} and rooms("rich") == {"cli"}
     assert rooms("PIL") == {"pictures", "report"}
     assert not users("lazy_loader")  # but the package itself, for its public names
