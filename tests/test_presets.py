@@ -133,9 +133,10 @@ def test_every_formula_is_that_of_a_publication_or_ours():
 @pytest.mark.quick
 def test_the_default_is_what_the_package_does_when_nothing_is_given():
     preset, defaults = PRESETS["default"], inspect.signature(transfer).parameters
-    assert (preset.objective, preset.weights, preset.solver) == (Objective(), Weights(), Adam())
+    assert (preset.objective, preset.weights, preset.solver) == (Objective(), Weights(), Lbfgs())
     given = preset.arguments((30, 40))
-    assert all(given[name] == defaults[name].default for name in ("steps", "init", "average", "min_size"))
+    assert all(given[name] == defaults[name].default for name in ("init", "average", "min_size"))
+    assert defaults["steps"].default is None and given["steps"] == Lbfgs().usual_steps
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

@@ -133,14 +133,14 @@ class SolverSettings:
     Attributes:
       optimizer: what moves the pixels
       rate: Adam's learning rate
-      steps: at each size
+      steps: at each size (default: {STEPS}; of Adam {ADAM_STEPS})
       init: content, noise, style, blur, or a picture FILE
       average: decay of a running mean of the iterates, such as 0.95 (default: off)
       seed: of what is drawn at random
     """
 
-    optimizer: Annotated[str, SOLVER] = "adam"
-    rate: Annotated[float | None, POSITIVE] = defaults.ADAM_RATE  # None for solvers that find it themselves
+    optimizer: Annotated[str, SOLVER] = defaults.SOLVER
+    rate: Annotated[float | None, POSITIVE] = None  # None for solvers that find it themselves
     steps: Annotated[int, STEPS] = defaults.STEPS
     init: Annotated[str, Text("START")] = "content"
     average: Annotated[float, FRACTION] = 0.0

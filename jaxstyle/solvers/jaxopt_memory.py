@@ -10,14 +10,15 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import jaxopt
 
-from jaxstyle.solvers.boxed import Coefficients
+from jaxstyle.solvers.cosines import Coefficients
+from jaxstyle.types import Scalar
 
 
 class End(NamedTuple):
     """What `jaxopt.LBFGS` reads of the end of a line search."""
 
     params: Coefficients
-    value: Any
+    value: Scalar
     grad: Coefficients
     aux: None = None
     failed: bool = False
@@ -26,20 +27,20 @@ class End(NamedTuple):
     num_grad_eval: int = 0
 
 
-class Made(jaxopt.BacktrackingLineSearch):
-    """A line search from the origin that has been made already: `fun` maps the direction to its end."""
-
-    def run(self, init_stepsize: Any, params: Coefficients, *, descent_direction: Coefficients, **known: Any) -> Any:
-        """jaxopt's interface: the step length, and the end."""
-        del params, known
-        return init_stepsize, self.fun(descent_direction)
-
-
 def _solver(gradient: Coefficients, history: int, step: Callable[[Coefficients], Coefficients]) -> jaxopt.LBFGS:
-    """jaxopt's solver, whose line searches take a direction to this step, and end at this gradient."""
+    """jaxopt's solver, whose line searches, from the origin, take a direction to this step and end at this gradient."""
     value = jnp.zeros((), gradient.dtype)
-    search = Made(lambda direction: End(step(direction), value, gradient))
-    return jaxopt.LBFGS(lambda _: (value, gradient), value_and_grad=True, linesearch=search, history_size=history)
+
+    def known(_: Coefficients) -> tuple[Scalar, Coefficients]:
+        return value, gradient
+
+    def made(init_stepsize: Any, _: Coefficients, *, descent_direction: Coefficients, **rest: Any) -> tuple[Any, End]:
+        del rest
+        return init_stepsize, End(step(descent_direction), value, gradient)
+
+    search = jaxopt.BacktrackingLineSearch(known, value_and_grad=True)
+    search.run = made
+    return jaxopt.LBFGS(known, value_and_grad=True, linesearch=search, history_size=history)
 
 
 def begin(gradient: Coefficients, history: int) -> Any:

@@ -8,7 +8,8 @@ from types import ModuleType
 from typing import Any
 
 from jaxstyle.errors import InputError
-from jaxstyle.solvers.boxed import BoxedLbfgs, Coefficients
+from jaxstyle.solvers.boxed import BoxedLbfgs
+from jaxstyle.solvers.cosines import Coefficients
 
 
 @dataclass(frozen=True)

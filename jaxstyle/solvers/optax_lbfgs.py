@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxstyle.solvers.boxed import BoxedLbfgs, Coefficients
+from jaxstyle.solvers.boxed import BoxedLbfgs
+from jaxstyle.solvers.cosines import Coefficients
 
 
 class Memory(NamedTuple):

@@ -1,4 +1,4 @@
-"""The README's network of one's own, as written there."""
+"""The network of one's own of docs/networks.md, as written there."""
 
 import functools
 import json
@@ -22,12 +22,12 @@ from jaxstyle.pictures.write import read_record
 from tiny import picture
 
 
-def readme_blocks() -> tuple[str, str, str]:
-    """The file, the table's line, and the use of it, of the README's section on adding a network."""
-    text = (Path(__file__).parents[2] / "README.md").read_text()
-    section = text[text.index("### Adding a network") :].partition("\n## ")[0]
+def page_blocks() -> tuple[str, str, str]:
+    """The file, the table's line, and the use of it, of the page's section on adding a network."""
+    text = (Path(__file__).parents[2] / "docs" / "networks.md").read_text()
+    section = text[text.index("## Adding a network") :]
     file, use = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
-    (line,) = re.findall(r"and the line, in `NETWORKS` of `jaxstyle/defaults.py`: `(.*?)`", section)
+    (line,) = re.findall(r"The line, in `NETWORKS` of `jaxstyle/defaults.py`, is `(.*?)`", section)
     return file, line, use
 
 
@@ -66,9 +66,9 @@ def changed_checkout(folder: Path, file: str, line: str) -> Path:
     return folder
 
 
-def test_the_command_line_knows_the_network_of_the_readme(folder: Path) -> None:
+def test_the_command_line_knows_the_network_of_the_page(folder: Path) -> None:
     """The file and the table's line as written there."""
-    file, line, _ = readme_blocks()
+    file, line, _ = page_blocks()
     write_pebble(folder / "pebble.safetensors")
     checkout = changed_checkout(folder.parent / "checkout", file, line)
     pair = ("transfer", "c.png", "s.png", "--quiet", "--size", "64", "--min-size", "64")
@@ -92,9 +92,9 @@ def test_the_command_line_knows_the_network_of_the_readme(folder: Path) -> None:
     refused(other, 2, "pebble.safetensors holds pebble, not vgg19")
 
 
-def test_python_needs_the_file_of_the_readme_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_python_needs_the_file_of_the_page_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its features are torch's."""
-    file, _, use = readme_blocks()
+    file, _, use = page_blocks()
     state = write_pebble(folder / "pebble.safetensors")
     scope: dict[str, Any] = {"content": IMAGE, "style": picture(3, 60, 50)}
     exec(file, scope)

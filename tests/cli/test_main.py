@@ -75,7 +75,7 @@ def test_the_help_names_every_command_and_every_command_has_its_own(call: Callab
 def test_what_the_help_repeats_is_what_the_package_has() -> None:
     assert list(ARCHITECTURES) == list(defaults.NETWORKS)
     assert tuple(SOLVERS) == defaults.SOLVERS
-    assert tuple(STYLE_LOSSES) == defaults.STYLE_LOSSES
+    assert tuple(STYLE_LOSSES) == tuple(defaults.STYLE_LOSSES)
     assert get_args(Start) == defaults.STARTS
     assert values.SIDES == (MIN_SIDE, MAX_SIDE)
 

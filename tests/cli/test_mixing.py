@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import jaxstyle
-from commandline import SHALLOW, listing, refused
+from commandline import LANES, SHALLOW, listing, refused
 from commandline import picture as on_disk
 from jaxstyle import Weights
 from jaxstyle.cli.values import SHARE
@@ -127,14 +127,14 @@ def test_ranges_of_mixes(text, found):
 
 def test_a_range_of_mixes_is_a_strip_from_one_style_to_the_other(call, third):
     with mock.patch.object(sweeping, "run", wraps=sweeping.run) as painted:
-        said = call("sweep", "c.png", "s.png", "t.png", "-o", "d", "--mix", "0:1:5", "--lanes", "5", *SWEPT)
+        said = call("sweep", "c.png", "s.png", "t.png", "-o", "d", "--mix", "0:1:5", "--lanes", "5", *SWEPT, *LANES)
     assert said.code == 0, said
     assert painted.call_count == 1  # all are lanes of one program
     made = [pixels(f"d/cell_{i}.png") for i in range(5)]
     for path, image in (("s.png", made[0]), ("t.png", made[-1])):
-        assert call("transfer", "c.png", path, "-o", "a.png", *QUICK).code == 0
+        assert call("transfer", "c.png", path, "-o", "a.png", *QUICK, *LANES).code == 0
         np.testing.assert_allclose(image, pixels("a.png"), atol=2 / 255)
-    assert call("transfer", "c.png", "s.png", "t.png", "-o", "a.png", "--mix", "0.75", "0.25", *QUICK).code == 0
+    assert call("transfer", "c.png", "s.png", "t.png", "-o", "a.png", "--mix", "0.75", "0.25", *QUICK, *LANES).code == 0
     np.testing.assert_allclose(made[1], pixels("a.png"), atol=2 / 255)
     assert all(np.abs(a - b).mean() > 1e-3 for a, b in itertools.combinations(made, 2))
     cells = json.loads(Path("d/sweep.json").read_text())["cells"]

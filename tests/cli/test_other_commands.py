@@ -9,7 +9,8 @@ import pytest
 
 import jaxstyle
 from commandline import COMPACT, Said, same_record
-from jaxstyle import defaults
+from jaxstyle.cli.commands import demo
+from jaxstyle.cli.commands.transfer import paint
 from jaxstyle.presets import PRESETS
 
 
@@ -26,7 +27,7 @@ def test_presets_are_listed_a_line_each(call: Callable[..., Said]) -> None:
 
 
 def test_demo(call: Callable[..., Said], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(defaults, "STEPS", 2)  # as the command line's default is read
+    monkeypatch.setattr(demo, "paint", lambda options: paint(options.having(steps=2)))
     said = call("demo", "-o", "new/folder", "--size", "64", "--quiet")
     names = [f"new/folder/harbour_{style}.png" for style in ("strokes", "pattern")]
     assert said == (0, "\n".join(names) + "\n", "")

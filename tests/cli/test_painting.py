@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from commandline import QUICK, SHALLOW, Said, changed, listing, pixels, refused, same_record, start
+from commandline import LANES, QUICK, SHALLOW, Said, changed, listing, pixels, refused, same_record, start
 from jaxstyle.cli import records, resolve
 from jaxstyle.cli.painting import chunk as chunk_length
 from jaxstyle.cli.terminal import StepsBar
@@ -60,7 +60,7 @@ def test_a_run_that_diverges_keeps_the_last_good_picture(
 ) -> None:
     monkeypatch.setitem(SOLVERS, "adam", Exploding)
     monkeypatch.setattr(resolve, "Adam", Exploding)
-    options = (*QUICK, "--steps", "9", "--save-every", "1", "--quiet")
+    options = (*QUICK, *LANES, "--steps", "9", "--save-every", "1", "--quiet")
     said = call("transfer", "c.png", "s.png", *options)
     refused(said, 1, "finite number at step", "c_s.png is the last picture", "a smaller --rate")
     record = same_record(folder / "c_s.png")
@@ -118,13 +118,18 @@ def test_ctrl_c_during_the_saving(call: Callable[..., Said], folder: Path, monke
     """Neither one that hits the last picture's saving, nor another while the picture so far is saved, costs it."""
     saved: list[str] = []
 
-    def save(path: Path, image: np.ndarray, record: dict[str, Any], alpha: object) -> None:
+    def save(path: Path, image: np.ndarray, record: dict[str, Any], alpha: object, **options: Any) -> None:
         saved.append(record["status"])
         signal.raise_signal(signal.SIGINT)
-        save_image(path, image, record, alpha)
+        save_image(path, image, record, alpha, **options)
 
     monkeypatch.setattr(records, "save_image", save)
-    refused(call("transfer", "c.png", "s.png", *QUICK, "--quiet"), 130, "stopped after 2 steps; c_s.png")
+    said = call("transfer", "c.png", "s.png", *QUICK, "--quiet")
+    assert said.code == 130 and said.out == ""
+    assert sorted(said.err.splitlines()) == [  # another thread answers the second one
+        "jaxstyle: saving what there is; once more ends at once, without it",
+        "jaxstyle: stopped after 2 steps; c_s.png is the last picture before that, 64 x 48",
+    ]
     assert saved == ["done", "stopped"] == ["done", same_record(folder / "c_s.png")["status"]]
     with pytest.raises(KeyboardInterrupt):  # from now on it interrupts again
         signal.raise_signal(signal.SIGINT)

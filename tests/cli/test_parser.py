@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import pytest
 
+from jaxstyle import defaults
 from jaxstyle.cli import commands, parser
 from jaxstyle.cli.commands import transfer
 from jaxstyle.cli.grid import SweepOptions
@@ -148,7 +149,7 @@ def test_the_help_is_the_docstrings(capsys: pytest.CaptureFixture[str]) -> None:
     assert text.startswith("usage: jaxstyle this [-h]") and "What it is.\n\nMore of it." in text
     lines = " ".join(text.split())
     assert "--hue NAME which one, of many (default: red)" in lines
-    assert "50 % is enough (default: 80)" in lines  # a default of `jaxstyle.defaults`, by its name there
+    assert f"50 % is enough (default: {defaults.STEPS})" in lines  # a default of `jaxstyle.defaults`, by its name there
     assert "-o OUT, --out OUT where it goes" in lines and "FIRST the first one" in lines
     assert "--sides N [N ...] of each one (default: 3)" in lines
     # A group for each dataclass that the settings inherit from, under the first line of its docstring.

@@ -1,12 +1,14 @@
 """What a transfer reads, and how its result is called."""
 
+import contextlib
+import io
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from commandline import QUICK, Said, picture, same_record
+from commandline import QUICK, picture, same_record
+from jaxstyle.cli.main import main
 from jaxstyle.cli.sources import default_name
 
 
@@ -20,11 +22,14 @@ from jaxstyle.cli.sources import default_name
         ("two\nlines.png", "100%d.png", "two\nlines_100%d.png"),
     ],
 )
-def test_default_names(content: str, style: str, expected: str, call: Callable[..., Said], folder: Path) -> None:
+def test_default_names(content: str, style: str, expected: str, folder: Path) -> None:
+    """They are printed as they are, text or not."""
     for seed, name in enumerate((content, style)):
         picture(folder / "x.png", seed).rename(folder / name)
-    said = call("transfer", content, style, *QUICK, "--quiet")
-    assert said.code == 0 and said.err == ""
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in range(2))
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        assert main(["transfer", content, style, *QUICK, "--quiet"]) == 0
+    assert out.detach().getvalue() == os.fsencode(expected) + b"\n" and not err.detach().getvalue()
     assert (folder / expected).is_file() and (folder / expected).with_suffix(".json").is_file()
     same_record(folder / expected)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from jaxstyle.cli import startup
-from jaxstyle.cli.terminal import CommandError
+from jaxstyle.cli.messages import CommandError
 
 ASK = """
 import jax

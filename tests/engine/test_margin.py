@@ -25,7 +25,7 @@ NET, CONTENT, STYLE = tiny.network(), np.asarray(tiny.picture(1, 34, 46)), np.as
 MARGIN = 6
 SIZES, CANVASES = [(24, 32), (34, 46)], [(32, 40), (46, 58)]  # of which each pair are the usual ones, from 32
 OBJECTIVE = Objective(("relu2_1",), ("relu1_1", "relu3_1"))
-OPTIONS = {"network": NET, "objective": OBJECTIVE, "steps": 3, "min_size": 32}
+OPTIONS = {"network": NET, "objective": OBJECTIVE, "steps": 3, "min_size": 32, "solver": Adam()}
 SINGLE = OPTIONS | {"min_size": 46}
 MASKS = np.stack([np.linspace(0, 1, 46, dtype=np.float32)[None].repeat(34, 0), np.full((34, 46), 0.25, np.float32)])
 BOTH = [STYLE, np.asarray(tiny.picture(5))]
@@ -70,8 +70,9 @@ def test_scales_have_margins_in_proportion():
 
 @pytest.mark.parametrize("solver", [Adam(), Lbfgs(), pytest.param(OptaxLbfgs(), marks=pytest.mark.slow)])
 def test_it_is_the_transfer_of_the_continued_content_cut(solver):
-    found = transfer(margin=MARGIN, solver=solver, average=0.5, **SINGLE)
-    expected = jaxstyle.transfer(wider(CONTENT), STYLE, solver=solver, average=0.5, **(SINGLE | {"min_size": 58}))
+    options = SINGLE | {"solver": solver, "average": 0.5}
+    found = transfer(margin=MARGIN, **options)
+    expected = jaxstyle.transfer(wider(CONTENT), STYLE, **(options | {"min_size": 58}))
     same(found, expected)
     assert found.evaluations == expected.evaluations
 
@@ -134,6 +135,7 @@ class Faulty:
     """Pixels are no numbers after a step."""
 
     has_inner_loop = True  # so that lanes run one by one
+    usual_steps = 3
 
     def init(self, value_and_grad, image):
         return jnp.zeros((), jnp.int32)
@@ -145,10 +147,11 @@ class Faulty:
 
 def test_a_picture_that_diverges_is_cut_too():
     with pytest.raises(DivergedError) as caught:
-        transfer(margin=MARGIN, solver=Faulty(), **OPTIONS)
+        transfer(margin=MARGIN, **(OPTIONS | {"solver": Faulty()}))
     small = cut(resize(wider(CONTENT), *CANVASES[0]), 4)
     np.testing.assert_allclose(caught.value.image, small, atol=1e-6)
-    lanes = sweep(CONTENT, STYLE, weights=Weights(style=np.float32([10])), solver=Faulty(), margin=MARGIN, **OPTIONS)
+    options = OPTIONS | {"solver": Faulty()}
+    lanes = sweep(CONTENT, STYLE, weights=Weights(style=np.float32([10])), margin=MARGIN, **options)
     np.testing.assert_allclose(lanes.image[0], resize(caught.value.image, 34, 46), atol=1e-6)
 
 

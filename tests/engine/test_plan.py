@@ -30,14 +30,14 @@ ONE_SCALE = {"min_size": 64, "steps": 2}  # which compiles in half the time
 
 
 def batch(**options) -> Plan:
-    return plan(weights=Weights(style=STYLES), batch=True, **(ONE_SCALE | options))
+    return plan(weights=Weights(style=STYLES), batch=True, **(ONE_SCALE | {"solver": Adam()} | options))
 
 
 @pytest.mark.quick
 def test_the_usual_plan() -> None:
     made, shape = make_plan(CONTENT, [STYLE], network=network(module=DEEP))
     assert shape == () and made.batch is None is made.program.batched and not made.traced
-    assert made.program.objective == default_objective(made.network) and made.program.solver == Adam()
+    assert made.program.objective == default_objective(made.network) and made.program.solver == Lbfgs()
     assert (made.steps, made.program.decay, made.program.init) == (defaults.STEPS, 0.0, "content")
     assert made.scales == (Scale((46, 64), 64),)  # smaller than the coarsest usual one
     assert made.device == jax.devices()[0] and made.on_cpu
@@ -79,7 +79,7 @@ def test_the_axis_of_a_batch_stands_for_all_axes() -> None:
 
 
 def test_one_of_a_batch_is_the_plan_of_that_transfer() -> None:
-    one, expected = batch().single(1), plan(weights=Weights(style=STYLES[1]), **ONE_SCALE)
+    one, expected = batch().single(1), plan(weights=Weights(style=STYLES[1]), solver=Adam(), **ONE_SCALE)
     assert one.program == expected.program and one.batch is None and one.scales == expected.scales
     for a, b in zip(jax.tree.leaves(one.inputs), jax.tree.leaves(expected.inputs), strict=True):
         assert a.shape == b.shape and (a == b).all()

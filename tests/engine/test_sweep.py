@@ -24,7 +24,7 @@ from tiny import OBJECTIVE, compilations, network, picture
 HERE = Path(__file__).parent
 NET = network()
 CONTENT, STYLE = picture(1, 46, 64), picture(2, 30, 40)  # two scales from 40
-OPTIONS = {"network": NET, "objective": OBJECTIVE, "steps": 6, "min_size": 40}
+OPTIONS = {"network": NET, "objective": OBJECTIVE, "steps": 6, "min_size": 40, "solver": Adam()}
 STYLES = np.float32([10, 30, 100, 300, 20])
 
 
@@ -58,7 +58,7 @@ def test_each_lane_is_the_transfer_with_its_weights():
 
 
 LANES = {
-    "content weight": {"weights": Weights(content=np.float32([0.5, 2, 0]))},
+    "content weight": {"weights": Weights(content=np.float32([50, 2, 0]))},
     "variation": {"weights": Weights(variation=np.float32([0, 3, 300]))},
     "layers": {"weights": Weights(layers=np.float32([[1, 1, 1, 1, 1], [4, 2, 1, 0, 0], [0, 0, 0, 0, 1]]))},
     "mix": {"styles": [STYLE, picture(5)], "weights": Weights(mix=np.float32([[1, 0], [1, 1], [0, 1]]))},
@@ -133,9 +133,10 @@ def test_without_leading_axes_it_is_the_transfer():
 def test_the_running_mean_and_lbfgs_go_by_lanes_too():
     weights = Weights(style=STYLES[:2])
     for options in ({"average": 0.5}, {"solver": Lbfgs()}):
-        result = sweep(CONTENT, STYLE, weights=weights, **OPTIONS, **options)
+        options = OPTIONS | options
+        result = sweep(CONTENT, STYLE, weights=weights, **options)
         for i in range(2):
-            same(lane(result, i), transfer(CONTENT, STYLE, weights=Weights(style=STYLES[i]), **OPTIONS, **options))
+            same(lane(result, i), transfer(CONTENT, STYLE, weights=Weights(style=STYLES[i]), **options))
 
 
 # ------------------------------------------------------------------------------------------------ compiling, batches
@@ -151,10 +152,10 @@ def test_new_values_compile_nothing_and_any_number_of_them_is_traced_once(monkey
     monkeypatch.setattr(steps, "loss_terms", counting)
     objective = Objective(("relu2_1",), ("relu1_1", "relu4_1"))  # of this test only: nothing is compiled yet
     options = OPTIONS | {"objective": objective, "min_size": 64, "lanes": 2}
-    sweep(CONTENT, STYLE, weights=Weights(style=STYLES), solver=Adam(rate=0.02), **options)
+    sweep(CONTENT, STYLE, weights=Weights(style=STYLES), **(options | {"solver": Adam(rate=0.02)}))
     assert len(traces) == 1, "five values in batches of two: one trace"
     with compilations() as counted:
-        sweep(CONTENT, STYLE, weights=Weights(style=2 * STYLES), solver=Adam(rate=0.01), **options)
+        sweep(CONTENT, STYLE, weights=Weights(style=2 * STYLES), **(options | {"solver": Adam(rate=0.01)}))
     assert counted == [0]
     sweep(CONTENT, STYLE, weights=Weights(style=np.geomspace(1, 100, 12)), **options)
     assert len(traces) == 1
@@ -206,8 +207,8 @@ def test_on_an_accelerator_lanes_go_through_compiled_chunks(request):
 
 @pytest.mark.slow
 def test_on_an_accelerator_the_line_searches_of_lanes_are_in_the_chunk(as_on_an_accelerator):
-    searched = sweep(CONTENT, STYLE, weights=Weights(style=STYLES[:2]), solver=Lbfgs(), **OPTIONS)
-    one = transfer(CONTENT, STYLE, weights=Weights(style=STYLES[1]), solver=Lbfgs(), **OPTIONS)
+    searched = sweep(CONTENT, STYLE, weights=Weights(style=STYLES[:2]), **(OPTIONS | {"solver": Lbfgs()}))
+    one = transfer(CONTENT, STYLE, weights=Weights(style=STYLES[1]), **(OPTIONS | {"solver": Lbfgs()}))
     np.testing.assert_allclose(searched.final.total[1], one.final.total, rtol=0.05)
 
 

@@ -228,6 +228,7 @@ class Faulty:
     at: int
     value: float
     has_inner_loop = False
+    usual_steps = 3
 
     def init(self, value_and_grad, image):
         return jnp.zeros((), jnp.int32)

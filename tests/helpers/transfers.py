@@ -14,9 +14,16 @@ SOLVERS = [Adam(), Lbfgs(), OptaxLbfgs()]
 
 
 def transfer(content=CONTENT, styles=STYLE, **options):
-    """With the tiny network, at a single scale, a few steps."""
+    """With the tiny network, at a single scale, a few steps of Adam."""
     long_side = max(np.shape(content)[:2])
-    usual = {"network": NET, "objective": OBJECTIVE, "weights": WEIGHTS, "steps": 6, "min_size": long_side}
+    usual = {
+        "network": NET,
+        "objective": OBJECTIVE,
+        "weights": WEIGHTS,
+        "steps": 6,
+        "min_size": long_side,
+        "solver": Adam(),
+    }
     return jaxstyle.transfer(content, styles, **(usual | options))
 
 

@@ -170,14 +170,6 @@ def test_periodic_variation_is_that_of_a_picture_repeated_wherever_it_is_cut():
     np.testing.assert_allclose(losses.total_variation(large), losses.periodic_variation(jnp.asarray(image)), 0.02)
 
 
-def test_excess_is_the_squared_distance_from_the_range():
-    assert losses.excess(jnp.asarray(picture(17))) == 0
-    image = 4 * picture(18) - 2
-    expected = np.mean(np.maximum(0, -image) ** 2 + np.maximum(0, image - 1) ** 2)
-    assert expected > 0.1
-    close(losses.excess(jnp.asarray(image)), expected)
-
-
 @pytest.mark.parametrize(
     "variation",
     [losses.total_variation, losses.nine_point_variation, losses.absolute_variation_255, losses.periodic_variation],
@@ -331,7 +323,6 @@ PIXELS = {
     "absolute variation": losses.absolute_variation_255,
     "nine points": losses.nine_point_variation,
     "periodic": losses.periodic_variation,
-    "excess": lambda image: losses.excess(3 * image - 1),
 }
 
 

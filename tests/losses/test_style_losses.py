@@ -104,7 +104,7 @@ TWINS = {
 
 @pytest.mark.quick
 def test_every_loss_has_a_twin_and_is_known_to_the_command_line():
-    assert tuple(STYLE_LOSSES) == tuple(TWINS) == defaults.STYLE_LOSSES
+    assert tuple(STYLE_LOSSES) == tuple(TWINS) == tuple(defaults.STYLE_LOSSES)
 
 
 @pytest.mark.quick

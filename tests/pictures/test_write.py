@@ -91,8 +91,9 @@ def test_record_comes_back(tmp_path, suffix):
     save_image(path, every_level(), RECORD)
     assert read_record(path) == RECORD
     text = (tmp_path / "a.json").read_text()
-    assert json.loads(text) == RECORD
-    assert list(json.loads(text)) == list(RECORD)  # in its own order
+    mark, *rest = json.loads(text).items()
+    assert mark[0] == "mark"
+    assert rest == list(RECORD.items())  # in its own order
     assert len(text.splitlines()) > len(RECORD)
     assert sorted(os.listdir(tmp_path)) == sorted([path.name, "a.json"])
 
@@ -102,7 +103,8 @@ def test_record_is_inside_the_png(tmp_path):
     (tmp_path / "a.json").write_text('{"another": "record"}')
     assert read_record(tmp_path / "a.png") == RECORD
     with Image.open(tmp_path / "a.png") as image:
-        assert json.loads(image.info["jaxstyle"]) == RECORD
+        inside = json.loads(image.info["jaxstyle"])
+    assert inside == {"mark": inside["mark"], **RECORD}
 
 
 def test_a_record_never_loses_the_picture(tmp_path):
@@ -116,16 +118,22 @@ def test_a_record_never_loses_the_picture(tmp_path):
     save_image(tmp_path / "a.png", every_level(), record)
     plain = {"a": 0.5, "b": [0, 1, 2], "4": None, "p": "x", "t": [1, None]}
     assert read_record(tmp_path / "a.png") == plain
-    assert json.loads((tmp_path / "a.json").read_text(), parse_constant=pytest.fail) == plain
+    beside = json.loads((tmp_path / "a.json").read_text(), parse_constant=pytest.fail)
+    assert beside == {"mark": beside["mark"], **plain}
 
 
 def test_damaged_record_inside_falls_back_to_the_one_beside(tmp_path, rng):
+    """If that names this picture."""
+    stored = noise(rng)
+    save_image(tmp_path / "a.png", np.float32(stored / 255), {"a": 1})
+    beside = (tmp_path / "a.json").read_text()
     chunks = PngImagePlugin.PngInfo()
     chunks.add_text("jaxstyle", "{not json")
-    put(tmp_path / "a.png", noise(rng), pnginfo=chunks)
-    refused(lambda: read_record(tmp_path / "a.png"), tmp_path / "a.png", "no record")
-    (tmp_path / "a.json").write_text('{"a": 1}')
+    put(tmp_path / "a.png", stored, pnginfo=chunks)
     assert read_record(tmp_path / "a.png") == {"a": 1}
+    for other in ('{"a": 1}', beside.replace('"pixels": "', '"pixels": "0')):
+        (tmp_path / "a.json").write_text(other)
+        refused(lambda: read_record(tmp_path / "a.png"), tmp_path / "a.png", "record")
 
 
 @pytest.mark.parametrize("content", [None, "[1, 2]", "{", ""])

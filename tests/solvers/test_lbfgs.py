@@ -11,7 +11,8 @@ import scipy.fft
 import scipy.optimize
 
 from jaxstyle.objective import Weights, loss_terms, make_targets
-from jaxstyle.solvers import Adam, Lbfgs, OptaxLbfgs, boxed
+from jaxstyle.solvers import Adam, Lbfgs, OptaxLbfgs
+from jaxstyle.solvers.cosines import SMOOTHNESS
 from solver_problems import (
     FUNCTIONS,
     SHAPE,
@@ -85,7 +86,7 @@ def changes_of_variables():
 
     down, right = np.arange(SHAPE[0]) / (2 * SHAPE[0]), np.arange(SHAPE[1]) / (2 * SHAPE[1])
     squares = (1 / max(SHAPE)) ** 2 + down[:, None] ** 2 + right[None] ** 2
-    powers = np.repeat(squares.ravel() ** (-boxed.SMOOTHNESS / 2), 3)
+    powers = np.repeat(squares.ravel() ** (-SMOOTHNESS / 2), 3)
     to = powers[:, None] * np.kron(np.kron(cosines(SHAPE[0]), cosines(SHAPE[1])), np.eye(3))
     return to, np.linalg.inv(to).T
 

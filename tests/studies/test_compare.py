@@ -66,7 +66,14 @@ def test_a_trace_is_the_transfer():
     """Adam's pixels are clipped at each step, so that its own losses are those of the pictures."""
     found = trace(PAIR, Adam(), CONTENT, evaluations=6, clock=no_clock)
     made = transfer(
-        CONTENT, [STYLE], network=PAIR.network, weights=PAIR.weights, objective=OBJECTIVE, steps=6, min_size=40
+        CONTENT,
+        [STYLE],
+        network=PAIR.network,
+        weights=PAIR.weights,
+        objective=OBJECTIVE,
+        solver=Adam(),
+        steps=6,
+        min_size=40,
     )
     np.testing.assert_allclose(found.losses.total[:-1], made.losses.total, rtol=1e-4)
     np.testing.assert_array_equal(found.image, made.image)

@@ -14,26 +14,30 @@ from typing import Annotated, Any
 from jaxstyle import defaults
 from jaxstyle.cli.commands import sweep
 from jaxstyle.cli.grid import SweepOptions
+from jaxstyle.cli.messages import name_of
+from jaxstyle.cli.options import Reading
+from jaxstyle.cli.outputs import Outputs
 from jaxstyle.cli.parser import Axis, Named, Positional, Several
 from jaxstyle.cli.settings import Settings
-from jaxstyle.cli.sources import default_name, read_picture
+from jaxstyle.cli.sources import default_name, reader
 from jaxstyle.cli.study import default_layers
 from jaxstyle.cli.values import LAYERS, NETWORK, POSITIVE, PREPROCESSING, SEED, SIDE, STEPS, Text
 from jaxstyle.errors import InputError
 from jaxstyle.pictures.read import load_image
-from jaxstyle.studies.figures import check_figure, save_figure
+from jaxstyle.studies.figures import check_figure, files_of_figure, save_figure
 
 FIGURE = "ablation.png"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(Reading):
     """What `ablate` can be told.
 
     Attributes:
       content: the picture to paint
       style: the picture to paint like
       out: folder (default: CONTENT_STYLE_ablation, here)
+      overwrite: replace files that are there and not jaxstyle's own, too
       layers: style layers, shallow to deep (default: {STYLE})
       ratios: style weight over content weight
       content_layers: (default: {CONTENT})
@@ -51,6 +55,7 @@ class Options:
     content: Annotated[str, Positional(Text("CONTENT"))]
     style: Annotated[str, Positional(Text("STYLE"))]
     out: Annotated[str | None, Text("DIR"), Named("-o", "--out")] = None
+    overwrite: bool = False
     layers: Annotated[tuple[str, ...] | None, Several(LAYERS)] = None
     ratios: Annotated[tuple[float, ...], Several(POSITIVE)] = defaults.ABLATE_RATIOS
     content_layers: Annotated[tuple[str, ...] | None, Several(LAYERS)] = None
@@ -76,6 +81,9 @@ def run(options: Options) -> int:
     there = next(folder for folder in (out, *out.absolute().parents) if folder.is_dir())
     check_figure(there / FIGURE)  # before the work, as near as there is a place to try
     grid = sweep_of(options, out)
+    outputs = Outputs(read=(options.content, options.style, options.weights), overwrite=options.overwrite)
+    if there == out:
+        outputs.add(*files_of_figure(out / FIGURE))
     code = sweep.run(grid)
     if code:
         return code
@@ -83,12 +91,13 @@ def run(options: Options) -> int:
 
     cells = json.loads((out / "sweep.json").read_bytes())["cells"]
     layers, ratios = (axis.values for axis in grid.axes)
-    images = [[load_image(out / _cell(cells, row, ratio)["file"]) for ratio in ratios] for row in layers]
-    content, style = (read_picture(path, options.size).pixels for path in (options.content, options.style))
+    images = [[load_image(out / _cell(cells, row, ratio)["file"], large=True) for ratio in ratios] for row in layers]
+    content, style = (reader(options)(path, options.size).pixels for path in (options.content, options.style))
     names = [Path(path).stem for path in (options.content, options.style)]
     figure = draw_ablation(content, style, names, layers, ratios, images)
-    save_figure(out / FIGURE, figure, _data(options, grid, cells))
-    print(out / FIGURE)
+    with outputs.writing(*files_of_figure(out / FIGURE)):
+        save_figure(out / FIGURE, figure, _data(options, grid, cells))
+    print(name_of(out / FIGURE))
     return 0
 
 
@@ -108,6 +117,7 @@ def sweep_of(options: Options, out: Path) -> SweepOptions:
         "size": options.size,
         "min_size": options.size,
         "steps": options.steps,
+        "optimizer": "adam",
         "rate": options.rate,
         "init": options.init,
         "seed": options.seed,
@@ -116,6 +126,8 @@ def sweep_of(options: Options, out: Path) -> SweepOptions:
         content=options.content,
         styles=(options.style,),
         out=str(out),
+        overwrite=options.overwrite,
+        large=options.large,
         quiet=options.quiet,
         settings=Settings(**chosen),
         given=frozenset(name for name, value in chosen.items() if value is not None),
