@@ -58,7 +58,7 @@ def write_files(writers: Mapping[Path, Callable[[BinaryIO], object]]) -> None:
     try:
         for target, write in writers.items():
             with open(temporaries[target], "xb") as file:
-                _make_alike(temporaries[target], places[target])  # first, so that what was private stays so
+                make_alike(temporaries[target], places[target])  # first, so that what was private stays so
                 write(file)
         for target, temporary in temporaries.items():
             os.replace(temporary, places[target])
@@ -101,7 +101,7 @@ def check_place(place: Path) -> None:
     os.close(os.open(place, os.O_WRONLY))
 
 
-def _make_alike(temporary: Path, place: Path) -> None:
+def make_alike(temporary: Path, place: Path) -> None:
     """Gives a file the permissions, and as far as that is allowed the owner, of the one that it is to replace."""
     with contextlib.suppress(FileNotFoundError):
         found = place.stat()

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from jaxstyle.errors import InputError
 from jaxstyle.weights import convert, formats
 from jaxstyle.weights.scratch import scratch_folder
-from tiny_weights import random_params, save, write_safetensors
+from tiny_weights import line, random_params, save, write_safetensors
 
 pytest.importorskip("fcntl")
 pytestmark = pytest.mark.usefixtures("cache")
@@ -94,3 +95,16 @@ def test_where_a_link_leads_is_written(tmp_path: Path) -> None:
     assert formats.read_attributes(tmp_path / "link.h5") == formats.read_attributes(wanted)
     names = [path.name for folder in (tmp_path, tmp_path / "there") for path in folder.iterdir()]
     assert sorted(names) == ["a.h5", "b.h5", "cache", "link.h5", "there"]
+
+
+def test_permissions_stay_and_what_is_write_protected_is_refused(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.h5", random_params(seed=1))
+    path.chmod(0o600)
+    save(path, random_params(seed=2))
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    path.chmod(0o400)
+    before = path.read_bytes()
+    assert "write-protected" in line(InputError, save, path, random_params(seed=3))
+    assert path.read_bytes() == before and stat.S_IMODE(path.stat().st_mode) == 0o400
+    (tmp_path / "folder.h5").mkdir()
+    assert "it is a directory" in line(InputError, save, tmp_path / "folder.h5", random_params())

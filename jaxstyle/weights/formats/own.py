@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 
 from jaxstyle.errors import InputError
-from jaxstyle.files import open_plain
+from jaxstyle.files import check_place, make_alike, open_plain, real_place
 from jaxstyle.networks.layers import Convolution, Layer, Scaling
 from jaxstyle.weights.codebooks import Codebook, described
 from jaxstyle.weights.formats.hdf5 import Tree
@@ -71,9 +71,13 @@ def write(
       attributes: text for the root's attributes; `format`, `layers` and `codebooks` are added here.
       dtype: of the arrays in the file, float16 or float32.
       codebooks: name -> codebook, for convolutions whose kernel is kept as that, without loss.
+
+    Raises:
+      OSError: it cannot be written, or one that is there is write-protected or no plain file.
     """
-    path, codebooks = Path(os.path.realpath(path)), codebooks or {}
+    path, codebooks = real_place(Path(path)), codebooks or {}
     about = {"format": WITH_CODEBOOKS, "codebooks": described(codebooks.values())} if codebooks else {"format": FORMAT}
+    check_place(path)
     with scratch_folder(path.parent) as folder:
         part = folder / "part.h5"
         with h5py.File(part, "w", libver=("v110", "latest")) as file:  # some 4 KB less for each layer
@@ -89,6 +93,7 @@ def write(
                     file.create_dataset(f"{name}/{key}", data=np.asarray(array, dtype))
             # The list of layers tells a file that has lost its last ones from one that never had them.
             file.attrs.update({**attributes, **about, "layers": " ".join(layers)})
+        make_alike(part, path)
         os.replace(part, path)
 
 
