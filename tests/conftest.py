@@ -1,6 +1,7 @@
 """Strict settings for every test: shapes checked on each call, no silent promotion, warnings are errors."""
 
 import os
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
@@ -17,6 +18,9 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     COMPILED = tempfile.TemporaryDirectory(prefix="jaxstyle-tests-")
     os.environ["JAX_COMPILATION_CACHE_DIR"] = COMPILED.name
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.02"
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background, which processes inherit
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from jaxtyping import install_import_hook
 

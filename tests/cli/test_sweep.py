@@ -198,8 +198,8 @@ def test_a_failure_keeps_what_is_done(call: Callable[..., Said], monkeypatch: py
 def test_a_size_that_does_not_fit_the_memory_is_refused(
     call: Callable[..., Said], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cells, "available_memory", lambda: 10**6)
-    refused(call("sweep", *SWEEP), 2, "64 x 48 pixels with compact need some", "0.001 GB are free", "size")
+    monkeypatch.setattr(cells, "available_memory", lambda: 3 * 10**6)
+    refused(call("sweep", *SWEEP), 2, "64 x 48 pixels with compact need some", "0.003 GB are free", "size")
     assert listing(folder) == {"c.png", "s.png"}
 
 

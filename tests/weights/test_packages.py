@@ -120,7 +120,7 @@ def test_packages_without_weights_or_with_too_many(tmp_path: Path) -> None:
     content = write_bin(tmp_path / "a.bin", tensors_of(*random_books())).read_bytes()
     with zipfile.ZipFile(write_wheel(path, content), "a") as archive:
         archive.writestr("toy/another.bin", content)
-    assert "no package with weights" in line(InputError, formats.read, path)
+    assert "holds several files of weights" in line(InputError, formats.read, path)
 
 
 def test_a_package_that_would_fill_the_memory_is_not_unpacked(tmp_path: Path) -> None:

@@ -246,7 +246,7 @@ def _ycbcr(page: Any, white: float) -> Callable[[np.ndarray], np.ndarray]:
     red, green, blue = _fractions(page, "coefficients", (0.299, 0.587, 0.114))
     middle, range_of_colour = (white + 1) / 2, (white - 1) / (2 * white)
     black_y, white_y, black_b, white_b, black_r, white_r = _fractions(
-        page, "range", (0, white, middle, white, middle, white)
+        page, "range", (0.0, white, middle, white, middle, white)
     )
 
     def converted(found: np.ndarray) -> np.ndarray:
