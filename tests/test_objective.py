@@ -173,6 +173,7 @@ def test_a_style_loss_by_name_is_the_mean_of_its_distances_over_the_layers(name)
     np.testing.assert_allclose(terms.content, evaluate(Weights(), OBJECTIVE).content, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STYLE_LOSSES)
 def test_several_styles_are_mixed_whatever_the_loss(name):
     objective = Objective(("relu2_1",), ("relu1_1", "relu2_1"), style_loss=name)

@@ -292,6 +292,7 @@ def test_schedules_are_the_published_ones():
     np.testing.assert_array_equal(given["weights"].layers, [256, 64, 16, 4, 1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["strokes", "neural-style"])
 def test_arguments_are_those_of_transfer(name):
     net = network(module=network().module.clone(depths=(2, 2, 2, 2, 1)))

@@ -60,6 +60,7 @@ def test_pictures_of_coarser_scales_are_coloured_too(call, folder: Path):
     np.testing.assert_allclose(way, colors.luminance_transfer(way, resize(content, *way.shape[:2])), atol=2 / 255)
 
 
+@pytest.mark.slow
 def test_colour_is_an_axis_of_a_sweep(call, folder: Path):
     colorings = ("style", "luminance", "lab", "match")
     options = ("--style-weight", "5", "50", "--seed", "3")

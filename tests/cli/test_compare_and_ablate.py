@@ -103,6 +103,7 @@ def test_ablate(call: Callable[..., Said], folder: Path) -> None:
     assert Path("out/ablation.png").exists()
 
 
+@pytest.mark.slow
 def test_one_row_and_one_column_are_a_grid_too(call: Callable[..., Said], folder: Path) -> None:
     line = [*ABLATE[: ABLATE.index("--layers")], "--layers", "relu1_1", "--ratios", "5"]
     assert call(*line, "--quiet").code == 0

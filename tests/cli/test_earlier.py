@@ -214,6 +214,7 @@ def test_weights_of_a_file_are_named_again(call: Callable[..., Said], folder: Pa
         assert read_record("new.png")["settings"]["weights"] == (choice[1] if choice[0] == "--weights" else None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".jpg", ".webp", ".tif"])
 def test_records_of_other_formats(suffix: str, call: Callable[..., Said], folder: Path) -> None:
     for name, weight in ((f"r{suffix}", "10"), ("r.png", "300")):  # they share r.json
@@ -304,6 +305,7 @@ BAD = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("field", BAD)
 def test_a_cell_with_a_bad_record_is_made_anew(
     field: str, call: Callable[..., Said], folder: Path, monkeypatch: pytest.MonkeyPatch

@@ -299,6 +299,7 @@ DRAWN: dict[str, tuple[Any, ...]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", DRAWN)
 def test_a_few(template: Path, what: str) -> None:
     check, *strategies = DRAWN[what]

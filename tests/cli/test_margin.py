@@ -29,6 +29,7 @@ def recorded(path):
     return read_record(path)["settings"]["margin"]
 
 
+@pytest.mark.slow
 def test_styles_mixed_by_layer_have_a_margin_that_can_be_switched_off(call, folder):
     options = (*QUICK, "--save-every", "1", "--color", "lab")
     assert call("transfer", *PAIR, "-o", "a.png", *MIXED, *options).code == 0

@@ -55,6 +55,7 @@ def test_transfer_with_styles_at_layers(call, third):
     np.testing.assert_array_equal(pixels("a.png"), pixels("b.png"))
 
 
+@pytest.mark.slow
 def test_styles_at_layers_are_an_axis_of_a_sweep(call, third):
     tables = ("1,0/0,1", "0,1/1,0", "1,0.5/1,0.5")
     said = call("sweep", "c.png", "s.png", "t.png", "-o", "d", "--mix-layers", *tables, *SWEPT)
@@ -66,6 +67,7 @@ def test_styles_at_layers_are_an_axis_of_a_sweep(call, third):
     assert "--mix-layers 1,0.5/1,0.5" in cells[2]["command"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale, side", [("0.5", 24), ("1", 48), ("1.5", 72)])
 def test_the_size_of_styles(scale, side, call, folder: Path):
     assert call("transfer", "c.png", "s.png", "-o", "a.png", "--style-scale", scale, *QUICK).code == 0
@@ -125,6 +127,7 @@ def test_ranges_of_mixes(text, found):
     assert SHARE.listed().spread(text) == found
 
 
+@pytest.mark.slow
 def test_a_range_of_mixes_is_a_strip_from_one_style_to_the_other(call, third):
     with mock.patch.object(sweeping, "run", wraps=sweeping.run) as painted:
         said = call("sweep", "c.png", "s.png", "t.png", "-o", "d", "--mix", "0:1:5", "--lanes", "5", *SWEPT, *LANES)

@@ -104,6 +104,7 @@ def test_the_studies_take_the_networks_layers(
             refused(call(command, *pictures, "--network", network), 2, f"jaxstyle: {' '.join(layers)}\n")
 
 
+@pytest.mark.slow
 def test_compare_networks(alexnet: Path, call: Callable[..., Said], folder: Path) -> None:
     before = listing(folder)
     fetch = "jaxstyle weights fetch vgg16"

@@ -26,6 +26,7 @@ def test_presets_are_listed_a_line_each(call: Callable[..., Said]) -> None:
 # The other commands
 
 
+@pytest.mark.slow
 def test_demo(call: Callable[..., Said], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "paint", lambda options: paint(options.having(steps=2)))
     said = call("demo", "-o", "new/folder", "--size", "64", "--quiet")

@@ -30,6 +30,7 @@ def data(path: str) -> Any:
     return json.loads(Path(path).read_text())
 
 
+@pytest.mark.slow
 def test_reconstruct(call: Callable[..., Said], folder: Path) -> None:
     line = ("reconstruct", "c.png", "-o", "f.png", "--layers", "conv1_1", "relu2_1", "--steps", "15")
     said = call(*line, "--tv-weight", "0", "--quiet")

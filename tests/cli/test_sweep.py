@@ -154,6 +154,7 @@ def test_only_what_is_missing_or_of_another_make_runs(
         assert read_record(f"out/{name}")["settings"]["style_weight"] == 10 ** (1 + int(name[5]))
 
 
+@pytest.mark.slow
 def test_a_killed_run_loses_the_batch_in_flight(folder: Path) -> None:
     """Ctrl-C says how far it came, and the same command goes on."""
     line = ["sweep", *SWEEP, *LANES, "--style-weight", "1", "2", "3", "--lanes", "1"]
@@ -195,6 +196,7 @@ def test_a_failure_keeps_what_is_done(call: Callable[..., Said], monkeypatch: py
     assert json.loads(Path("out/sweep.json").read_text())["status"] == "done"
 
 
+@pytest.mark.slow
 def test_a_size_that_does_not_fit_the_memory_is_refused(
     call: Callable[..., Said], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

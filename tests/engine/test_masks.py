@@ -32,6 +32,7 @@ def transfer(**options: object) -> Result:
     return jaxstyle.transfer(CONTENT, STYLES, **(usual | options))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", [Adam(), Lbfgs()])
 @pytest.mark.parametrize("init", ["content", "noise"])
 def test_where_no_mask_is_the_content_stays_and_elsewhere_it_does_not(solver: object, init: str) -> None:

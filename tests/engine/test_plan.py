@@ -86,6 +86,7 @@ def test_one_of_a_batch_is_the_plan_of_that_transfer() -> None:
     np.testing.assert_array_equal(run(one).image, run(expected).image)
 
 
+@pytest.mark.slow
 def test_a_part_of_a_batch_runs_as_it_does_within_the_whole() -> None:
     whole, part = batch(), batch().part(np.array([2, 0]))
     assert part.batch == 2 and part.program == whole.program

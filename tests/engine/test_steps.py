@@ -100,6 +100,7 @@ def test_what_is_compiled_ahead_is_what_is_called(solver, monkeypatch):
         assert calls == {"prepare": 2, "first": 2, "step": found.evaluations + 1}  # one more for the terms at the end
 
 
+@pytest.mark.slow
 def test_it_works_after_the_caches_are_cleared():
     """Twice with what was compiled before, and once with what had to be compiled again."""
     options = {"network": NET, "objective": Objective(("relu1_1",), ("conv1_1",)), "steps": 2, "min_size": 40}

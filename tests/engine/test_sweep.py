@@ -91,6 +91,7 @@ def alone(options, i):
     return picked
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", LANES.values(), ids=LANES)
 def test_whatever_varies_each_lane_is_the_transfer_with_it(options):
     usual = OPTIONS | {"content": CONTENT, "styles": STYLE, "steps": 3, "min_size": 64}
@@ -113,6 +114,7 @@ def test_axes_are_broadcast_together():
         same(lane(result, i, j), transfer(CONTENT, STYLE, weights=one, key=keys[j], **options))
 
 
+@pytest.mark.slow
 def test_keys_of_the_old_kind_are_no_lanes():
     options = OPTIONS | {"steps": 1, "init": "noise", "min_size": 64}
     old = jnp.stack([jax.random.PRNGKey(i) for i in range(2)])
@@ -123,6 +125,7 @@ def test_keys_of_the_old_kind_are_no_lanes():
     assert sweep(CONTENT, STYLE, key=old[0], **options).image.shape == CONTENT.shape
 
 
+@pytest.mark.slow
 def test_without_leading_axes_it_is_the_transfer():
     result = sweep(CONTENT, STYLE, **OPTIONS)
     assert result.image.shape == CONTENT.shape
@@ -197,6 +200,7 @@ def as_on_an_accelerator(monkeypatch):
     monkeypatch.setattr(steps, "compiled_step", None)
 
 
+@pytest.mark.slow
 def test_on_an_accelerator_lanes_go_through_compiled_chunks(request):
     expected = sweep(CONTENT, STYLE, weights=Weights(style=STYLES[:2]), **OPTIONS)
     request.getfixturevalue("as_on_an_accelerator")

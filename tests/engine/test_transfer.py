@@ -137,6 +137,7 @@ def test_texture_and_reconstruction_need_one_kind_of_layers_only(objective):
     assert (result.losses.style == 0).all() == (not objective.style_layers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("network", "solver"),
     [("alexnet", jaxstyle.Adam()), pytest.param("small", jaxstyle.Lbfgs(), marks=pytest.mark.slow)],

@@ -45,6 +45,7 @@ def test_features_of_a_rolled_periodic_image_are_rolled(which: str) -> None:
         close(rolled[name], np.roll(value, (16 // cell, -32 // cell), (0, 1)), name)
 
 
+@pytest.mark.slow
 def test_cells_are_what_a_texture_that_tiles_must_have_whole() -> None:
     dense = random_network("densenet121")
     assert [dense.cell([layer]) for layer in ("relu0", "dense1", "dense3", "dense4")] == [2, 4, 16, 32]

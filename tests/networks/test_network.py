@@ -12,6 +12,7 @@ from tiny import MODES, TINY, UNEVEN, features, network, picture, primitives
 # ---------------------------------------------------------------------------------------------- what is computed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("padding", MODES)
 def test_adjoint_kernels_change_no_number_and_are_not_computed_at_each_step(padding):
     net, image = network(module=UNEVEN, padding=padding), picture(3, 32, 48)
@@ -91,6 +92,7 @@ def test_an_unknown_layer_is_one_line_with_the_nearest():
         assert word in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["compact", "densenet121"])
 def test_init_makes_the_parameters_that_the_module_says(name):
     module = ARCHITECTURES[name]

@@ -61,6 +61,7 @@ def test_where_several_are_largest_the_gradient_is_shared_out_once(pooling):
     np.testing.assert_allclose(gradient.reshape(2, 2, 8, 2, 64).sum((1, 3)), 1, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("padding", ["zero", "edge", "reflect", "periodic"])
 def test_a_network_is_the_same_network(padding):
     net = network(module=WIDE, padding=padding)

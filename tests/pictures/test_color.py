@@ -186,6 +186,7 @@ def test_matched_luminance():
     np.testing.assert_allclose(flat, colors.luminance(CONTENT).mean(), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_colour_functions_are_pure():
     several = np.stack([STYLE, SAME])
     for function in (colors.luminance_transfer, colors.lab_transfer, colors.match_colors, colors.match_luminance):

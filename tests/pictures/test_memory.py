@@ -171,6 +171,7 @@ def test_a_strip_too_large_to_be_held(tmp_path, monkeypatch):
 WHOLE = {"PNG": 4.5, "JPEG": 1.0, "WEBP": 8.5, "BMP": 4.5, "TIFF": 2.0}  # bytes a pixel
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", WHOLE)
 def test_a_photo_is_not_held_in_float(tmp_path, kind):
     """4000 x 4000, at 64 and at its own size: there what is returned, 12 bytes a pixel, and the decoder's own once."""

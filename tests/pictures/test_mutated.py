@@ -162,6 +162,7 @@ def check_all(files: dict[str, bytes], folder: Path, examples: int) -> None:
     assert most_memory() - before < MEMORY
 
 
+@pytest.mark.slow
 def test_a_few(files: dict[str, bytes], tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     for data in files.values():  # each is a picture before it is changed
         (tmp_path / "a.png").write_bytes(data)

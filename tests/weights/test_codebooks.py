@@ -296,6 +296,7 @@ def test_codebooks_that_make_no_sense(what: str, tmp_path: Path) -> None:
     assert message == line(load_network, "tiny", path)
 
 
+@pytest.mark.slow
 def test_a_truncated_or_damaged_file_with_codebooks(tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
     save_weights(path, random_params(), codebook_bits=8, **ABOUT)

@@ -153,7 +153,7 @@ def test_weights_that_are_integers(small: Layers, tmp_path: Path) -> None:
         assert "features.0 is of type int64" in refused(path)
 
 
-@pytest.mark.quick
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*WRITERS, "own.h5"])
 def test_truncated_files(name: str, small: Layers, tmp_path: Path) -> None:
     own = {"network": "small", "preprocessing": "keras"}

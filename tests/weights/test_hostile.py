@@ -56,6 +56,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
     return {one["name"]: one for one in found}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", hostile_weights.MAKERS)
 def test_refused_in_one_line(name: str, told: dict[str, dict]) -> None:
     shown, loaded = told[name]["lines"]

@@ -28,6 +28,7 @@ def mutate(count: int, *kinds: str) -> dict[str, dict[str, int]]:
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_a_few() -> None:
     told = mutate(200, *KINDS)
     assert sum(told["files"].values()) >= 200 and told["files"]["refused"] > 0 and told["files"]["read"] > 0

@@ -59,6 +59,7 @@ def test_features_equal_torch_at_every_layer_from_every_layout(network: str, tmp
         path.unlink()
 
 
+@pytest.mark.slow
 def test_both_layouts_of_densenet_hold_the_same_parameters(tmp_path: Path) -> None:
     """But for their epsilons, of which the one is a thousandth larger; and so have the same features, as torch has."""
     names = ("new.safetensors", "slashes.h5", "plain.h5")
