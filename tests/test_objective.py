@@ -225,7 +225,6 @@ def test_styles_are_mixed_at_each_layer_by_itself(mix):
         np.testing.assert_allclose(found[layer], value, rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.quick
 def test_a_style_alone_at_a_layer_is_that_style():
     for k in (0, 1):
         table = np.zeros((5, 2), np.float32)

@@ -51,7 +51,6 @@ def written_out(image, content, styles, steps, weights=WEIGHTS):
 # ------------------------------------------------------------------------------------------------------ the loop
 
 
-@pytest.mark.quick
 def test_a_single_scale_is_the_loop_written_out():
     path, terms = written_out(CONTENT, CONTENT, [STYLE], 6)
     result = transfer()
