@@ -38,6 +38,7 @@ class Adam:
     epsilon: float = 1e-8
     has_inner_loop = False
     init_evaluations = 0
+    usual_steps = defaults.ADAM_STEPS
 
     def _transform(self) -> optax.GradientTransformation:
         return optax.scale_by_adam(b1=self.b1, b2=self.b2, eps=self.epsilon)

@@ -20,9 +20,15 @@ class Info(NamedTuple):
 
 @runtime_checkable
 class Solver(Protocol):
-    """The pair of functions, and whether a step has a loop in it around the evaluation of the loss."""
+    """The pair of functions.
+
+    Attributes:
+      has_inner_loop: whether a step has a loop in it around the evaluation of the loss.
+      usual_steps: that are taken at each scale where no number is given.
+    """
 
     has_inner_loop: bool
+    usual_steps: int
 
     def init(self, value_and_grad: ValueAndGrad, image: Image) -> Any:
         """The state before the first step."""

@@ -88,6 +88,7 @@ class BoxedLbfgs(abc.ABC):
     max_evaluations: int = defaults.LINE_SEARCH_EVALUATIONS
     has_inner_loop = True
     init_evaluations = 1  # a state begins with the value
+    usual_steps = defaults.STEPS
 
     @abc.abstractmethod
     def _begin(self, gradient: Coefficients) -> Any:

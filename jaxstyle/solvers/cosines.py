@@ -35,7 +35,7 @@ def step_of(coefficients: Coefficients) -> Image:
     return transformed(_weights(coefficients) * coefficients, back=True)
 
 
-def transformed(x: Array, back: bool = False) -> Array:
+def transformed(x: Array, *, back: bool = False) -> Array:
     """The orthonormal discrete cosine transform (DCT-II) of both axes of an image, or its inverse."""
     down, right = _cosines(x.shape[0], x), _cosines(x.shape[1], x)
     down, right = (down.T, right.T) if back else (down, right)
