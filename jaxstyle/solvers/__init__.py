@@ -8,9 +8,10 @@
 
 from jaxstyle.solvers.adam import Adam
 from jaxstyle.solvers.base import Info, Solver, ValueAndGrad
+from jaxstyle.solvers.boxed import BoxedLbfgs, Point
 from jaxstyle.solvers.lbfgs import Lbfgs
 from jaxstyle.solvers.optax_lbfgs import OptaxLbfgs
 
-__all__ = ["SOLVERS", "Adam", "Info", "Lbfgs", "OptaxLbfgs", "Solver", "ValueAndGrad"]
+__all__ = ["SOLVERS", "Adam", "BoxedLbfgs", "Info", "Lbfgs", "OptaxLbfgs", "Point", "Solver", "ValueAndGrad"]
 
 SOLVERS: dict[str, type[Solver]] = {"adam": Adam, "lbfgs": Lbfgs, "optax-lbfgs": OptaxLbfgs}

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from jaxstyle import defaults
-from jaxstyle.solvers import SOLVERS, Adam, Lbfgs, OptaxLbfgs, Solver
+from jaxstyle.solvers import SOLVERS, Adam, Lbfgs, OptaxLbfgs, Point, Solver
 from solver_problems import counted, rosenbrock, run_compiled, start, with_terms
 from tiny import compilations
 
@@ -66,6 +66,28 @@ def test_the_path_outside_jit_is_that_within_and_every_evaluation_is_counted(sol
     if solver.has_inner_loop:
         assert max(evaluations) > min(evaluations)  # there were searches to count
         assert max(evaluations) <= solver.max_evaluations
+
+
+@pytest.mark.parametrize("solver", SEARCHES)
+def test_steps_compiled_ahead_are_the_same_and_use_up_the_memory(solver):
+    value_and_grad, image = with_terms(rosenbrock), start(3)
+    shapes = jax.eval_shape(value_and_grad, image)
+    ahead = solver.ahead(jax.ShapeDtypeStruct(image.shape, image.dtype), Point(*shapes[0], shapes[1]), placed=False)
+    expected, found = ((parts.init(value_and_grad, image), image) for parts in (solver, ahead))
+    with compilations() as counted:
+        for _ in range(8):
+            used, (state, image) = found[0], found
+            image, state, info = ahead.step(value_and_grad, image, state)
+            found = state, image
+    assert counted == [0]
+    for _ in range(8):
+        state, image = expected
+        image, state, other = solver.step(value_and_grad, image, state)
+        expected = state, image
+    np.testing.assert_array_equal(found[1], expected[1])
+    assert info.evaluations == other.evaluations and info.terms == other.terms
+    assert used.free is not None and any(x.is_deleted() for x in jax.tree.leaves(used.memory))
+    assert not any(x.is_deleted() for x in jax.tree.leaves(expected))
 
 
 @pytest.mark.parametrize("solver", [Adam(), Lbfgs(), OptaxLbfgs()])

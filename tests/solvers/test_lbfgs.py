@@ -74,7 +74,8 @@ def test_lbfgs_ends_at_the_solution_in_the_box_as_soon_as_scipy(solver, function
 @pytest.mark.parametrize("kind", KINDS)
 def test_pixels_leave_a_bound_when_the_gradient_pulls(kind):
     for bound in (0.0, 1.0):
-        images, _, _ = run_compiled(kind(), coupled, jnp.full(SHAPE, bound), STEPS)
+        with x64():
+            images, _, _ = run_compiled(kind(), coupled, jnp.full(SHAPE, bound, jnp.float64), STEPS)
         np.testing.assert_allclose(images[-1], SOLUTIONS["coupled"], atol=2e-3)
 
 
@@ -179,11 +180,11 @@ def test_where_no_bound_is_met_it_is_plain_lbfgs(kind):
     np.testing.assert_allclose(images[-1], 0.5, atol=1e-3)
 
 
-@pytest.mark.parametrize("search", ["backtracking", "zoom"])
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda f: f.__name__)
-def test_both_libraries_go_the_same_way(search, function):
+def test_both_libraries_go_the_same_way(function):
+    """By the other line search too."""
     with x64():
-        paths = [run_compiled(kind(line_search=search), function, start(4, jnp.float64), STEPS) for kind in KINDS]
+        paths = [run_compiled(kind(line_search="zoom"), function, start(4, jnp.float64), STEPS) for kind in KINDS]
     first, second = ([np.asarray(x[:14]) for x in path] for path in paths)
     np.testing.assert_allclose(second[0], first[0], rtol=1e-6, atol=1e-8)
     np.testing.assert_array_equal(second[2], first[2])
@@ -231,7 +232,7 @@ def test_the_path_of_lbfgs_does_not_depend_on_the_scale_of_the_loss(search):
 def test_the_first_step_of_lbfgs_changes_pixels_by_a_hundredth(kind):
     # Without curvature there is no slope to flatten: a search that waits for that would fail.
     image = 0.2 + 0.6 * start(7)
-    images, _, evaluations = run_compiled(kind(), lambda x: 1e-3 * jnp.sum(x), image, 3)
+    images, _, evaluations = run(kind(), with_terms(lambda x: 1e-3 * jnp.sum(x)), image, 3)
     np.testing.assert_allclose(image - images[0], 0.01, rtol=1e-3)
     np.testing.assert_allclose(images[0] - images[2], 0.02, rtol=1e-3)  # nor is there anything to learn
     np.testing.assert_array_equal(evaluations, 1)
@@ -240,9 +241,8 @@ def test_the_first_step_of_lbfgs_changes_pixels_by_a_hundredth(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_search_of_lbfgs_begins_at_the_full_step(kind):
     # A first step of 0.01 is ten times too long here; from what it teaches, the second leads to the minimum.
-    images, totals, evaluations = run_compiled(
-        kind(), lambda x: 1e4 * jnp.sum((x - 0.5) ** 2), jnp.full(SHAPE, 0.501), 3
-    )
+    steep = with_terms(lambda x: 1e4 * jnp.sum((x - 0.5) ** 2))
+    images, totals, evaluations = run(kind(), steep, jnp.full(SHAPE, 0.501), 3)
     assert evaluations[0] > 2 and evaluations[1] == 1
     assert totals[2] < 1e-7 * totals[0] and np.abs(images[1] - 0.5).max() < 1e-6
 
@@ -254,15 +254,15 @@ def test_lbfgs_goes_on_through_negative_curvature(kind):
 
     image = 0.4 + (start(8) - 0.5) / 20
     assert (np.diag(jax.hessian(lambda x: hill(x.reshape(SHAPE)))(image.reshape(-1))) < 0).all()
-    images, totals, evaluations = run_compiled(kind(), hill, image, 40)
+    images, totals, evaluations = run(kind(), with_terms(hill), image, 40)
     np.testing.assert_allclose(images[-1], np.where(image > 0.4, 0.9, 0.0), atol=1e-2)
-    assert (np.diff(totals) < 1e-5).all() and evaluations.sum() < 120
+    assert (np.diff(totals) < 1e-5).all() and sum(evaluations) < 120
 
 
 @pytest.mark.parametrize("solver", SEARCHES)
 def test_lbfgs_at_a_solution_stays_there(solver):
     solution = jnp.asarray(SOLUTIONS["quadratic"], jnp.float32)
-    images, totals, _ = run_compiled(solver, quadratic, solution, STEPS)
+    images, totals, _ = run(solver, with_terms(quadratic), solution, 5)
     np.testing.assert_allclose(images[-1], solution, atol=1e-6)
     np.testing.assert_allclose(totals, quadratic(solution), rtol=1e-6)
 
@@ -302,6 +302,3 @@ def best_within(solver, function, budget):
 @pytest.mark.parametrize("solver", [Lbfgs(), OptaxLbfgs(), OptaxLbfgs(line_search="zoom")])
 def test_lbfgs_ends_lower_than_adam_at_as_many_evaluations(solver, painting):
     assert best_within(solver, painting, 200) < best_within(Adam(), painting, 200)
-
-
-# ------------------------------------------------------------------------------------------------------ interface
