@@ -14,18 +14,21 @@ NETWORKS = {
 }
 NETWORK = "compact"  # on CPUs
 FULL_NETWORK = "vgg19"  # on accelerators, which have the time; where it cannot be had, NETWORK
+PREPROCESSINGS = ("keras", "torchvision")  # in `jaxstyle.networks.preprocessing`
 CONTENT_LAYERS = ("relu4_2",)  # of the VGGs; other networks name their own
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
 CONTENT_WEIGHT = 1.0
-STYLE_WEIGHT = 50.0
+STYLE_WEIGHT = 30.0
 VARIATION_WEIGHT = 3.0
 
 SIZE = 512  # long side of the command line's result; a smaller content keeps its own
 COARSEST = 128  # long side at which coarse-to-fine starts
 SWEEP_SIZE = 192  # the same of the pictures of a sweep
 MOST_CELLS = 500  # that a sweep runs without being told that this is meant
-STEPS = 80  # at each scale
+STEPS = 40  # at each scale
+ADAM_STEPS = 80  # the same of Adam, whose steps are shorter
+SOLVER = "lbfgs"
 MARGIN = 24  # pixels beyond the border where styles are mixed by layer, which leaves a frame of some 8
 
 COMPARE_SIZE = 160
@@ -52,8 +55,18 @@ TEXTURE_COARSEST = 64  # long side in pixels of the source at the coarsest scale
 FEATURES_COUNT = 24
 STUDY_SIZE = 256  # long side of the picture that is looked into
 
+MEGAPIXELS = 120  # of a picture that is read without being told that it is meant
+
 STARTS = ("content", "noise", "style", "blur")
 SOLVERS = ("adam", "lbfgs", "optax-lbfgs")
 COLORINGS = ("style", "luminance", "lab", "match")
 CONTENT_COLORING = "luminance"  # what `--color content` means
-STYLE_LOSSES = ("gram", "wasserstein", "mean-std", "sliced-wasserstein", "cmd", "nearest")
+# The table of style losses: the name on the command line, and its file in `jaxstyle.losses`, statistic and distance.
+STYLE_LOSSES = {
+    "gram": "gram:gram_matrix,style_loss",
+    "wasserstein": "gaussian:moments,wasserstein_loss",
+    "mean-std": "gaussian:deviations,deviations_loss",
+    "sliced-wasserstein": "sliced:quantiles,sliced_loss",
+    "cmd": "cmd:central_moments,cmd_loss",
+    "nearest": "nearest:cells,nearest_loss",
+}

@@ -182,8 +182,8 @@ def combine_styles(
     mix_layers: Table | None = None,
     by_region: bool = False,
 ) -> dict[str, Statistic]:
-    """What `Targets.style` holds of several styles: their mix (`losses.mixed`) as `Weights` has it, in which shares need
-    not sum to one; by region, a tuple of them all.
+    """What `Targets.style` holds of several styles: their mix (`losses.mixed`) as `Weights` has it, in which shares
+    need not sum to one; by region, a tuple of them all.
 
     Raises:
       InputError: styles that have regions are to be mixed layer by layer too.

@@ -45,8 +45,8 @@ class Preset:
     content_weight: float = defaults.CONTENT_WEIGHT
     style_weight: float = defaults.STYLE_WEIGHT
     tv_weight: float = defaults.VARIATION_WEIGHT
-    optimizer: str = "adam"
-    rate: float | None = defaults.ADAM_RATE
+    optimizer: str = defaults.SOLVER
+    rate: float | None = None
     history: int = defaults.HISTORY
     steps: int = defaults.STEPS
     init: str = "content"
@@ -106,7 +106,6 @@ PRESETS: dict[str, Preset] = {
         style_loss="wasserstein",
         style_weight=60.0,
         layer_weights=(1.0, 1.0, 2.0, 2.0, 1.0),
-        average=0.9,
     ),
     "subtle": Preset(
         "the content with every edge, in the colours and the grain of the style",
@@ -114,7 +113,6 @@ PRESETS: dict[str, Preset] = {
         style_layers=("relu1_1", "relu2_1", "relu3_1"),
         style_weight=6.0,
         tv_weight=10.0,
-        average=0.9,
     ),
     "texture": Preset(
         "a picture of the style's own matter, from noise, with hardly more than the content's format",
@@ -123,10 +121,8 @@ PRESETS: dict[str, Preset] = {
         content_weight=0.3,
         style_weight=200.0,
         tv_weight=1.0,
-        rate=0.03,
-        steps=120,
+        steps=80,
         init="noise",
-        average=0.9,
     ),
     "poster": Preset(
         "large, soft areas of colour, little grain",
@@ -135,20 +131,17 @@ PRESETS: dict[str, Preset] = {
         style_weight=100.0,
         layer_weights=(1.0, 1.0, 2.0, 4.0, 4.0),
         tv_weight=100.0,
-        average=0.9,
     ),
     "gatys": Preset(
         "Gatys, Ecker and Bethge 2015: sums of squares, average pooling, L-BFGS from noise; for Keras weights",
         "https://arxiv.org/abs/1508.06576 with the 500 steps at 512 pixels of its authors' PyTorch code. Here L-BFGS "
-        "has a line search, and noise is grey with a deviation of 0.15.",
+        "has a line search and keeps pixels in [0, 1], and noise is grey with a deviation of 0.15.",
         formula="gatys",
         style_loss=None,
         content_layers=("conv4_2",),
         style_layers=("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"),
         style_weight=1e3,
         tv_weight=0.0,
-        optimizer="lbfgs",
-        rate=None,
         history=100,
         steps=500,
         init="noise",
@@ -159,14 +152,13 @@ PRESETS: dict[str, Preset] = {
         "jcjohnson/neural-style and its PyTorch port: means of squares, 1000 steps of L-BFGS from noise; for Keras "
         "weights",
         "The port's terms; neural-style has the gradient of its variation alone. Here L-BFGS has a line search where "
-        "these take steps of length 1, and noise has a deviation of 0.15 where theirs is next to none.",
+        "these take steps of length 1, keeps pixels in [0, 1], and noise has a deviation of 0.15 where theirs is next "
+        "to none.",
         formula="neural-style",
         style_loss=None,
         content_weight=5.0,
         style_weight=100.0,
         tv_weight=1e-3,
-        optimizer="lbfgs",
-        rate=None,
         history=100,
         steps=1000,
         init="noise",
@@ -175,16 +167,14 @@ PRESETS: dict[str, Preset] = {
     ),
     "pytorch-tutorial": Preset(
         "PyTorch's tutorial: the first five convolutions, L-BFGS from the content; for torchvision weights",
-        "Here L-BFGS has a line search where the tutorial takes steps of length 1 and counts evaluations, and pixels "
-        "are clipped at the end, not at each step.",
+        "Here L-BFGS has a line search where the tutorial takes steps of length 1 and counts evaluations, and knows "
+        "that pixels are in [0, 1], where the tutorial's does not see that they are clipped.",
         formula="pytorch-tutorial",
         style_loss=None,
         content_layers=("conv2_2",),
         style_layers=("conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1"),
         style_weight=1e6,
         tv_weight=0.0,
-        optimizer="lbfgs",
-        rate=None,
         history=100,
         steps=300,
         coarse_to_fine=False,
@@ -202,6 +192,7 @@ PRESETS: dict[str, Preset] = {
         content_weight=0.015,
         style_weight=1.0,
         tv_weight=2.0,
+        optimizer="adam",
         rate=0.02,
         steps=500,
         average=0.99,

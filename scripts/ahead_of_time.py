@@ -20,10 +20,13 @@ from benchmark_steps import operations
 from jax.sharding import Mesh, NamedSharding, PartitionSpec, SingleDeviceSharding
 
 from jaxstyle import Adam, Lbfgs, OptaxLbfgs
-from jaxstyle.lanes import SHARED, Inputs
+from jaxstyle.engine.inputs import Inputs
+from jaxstyle.engine.plan import Plan, Program
+from jaxstyle.engine.scales import Scale
+from jaxstyle.engine.steps import compile_scale
 from jaxstyle.networks import ARCHITECTURES, Network
 from jaxstyle.objective import Weights, default_objective
-from jaxstyle.programs import Scale, compile_ahead, program_of
+from jaxstyle.ops.compile import platform_of
 from jaxstyle.solvers import Solver
 
 
@@ -47,16 +50,16 @@ class Case(NamedTuple):
 
 CASES = {
     "adam": Case(Adam(), None, 1, 1),
-    "lbfgs": Case(Lbfgs(), None, 1, 2),
-    "optax-lbfgs": Case(OptaxLbfgs(), None, 1, 2),
+    "lbfgs": Case(Lbfgs(), None, 1, 1),
+    "optax-lbfgs": Case(OptaxLbfgs(), None, 1, 1),
     "sweep": Case(Adam(), 8, 1, 1),
     "sweep-of-4": Case(Adam(), 8, 4, 1),
-    "lbfgs-sweep-of-4": Case(Lbfgs(), 8, 4, 2),
+    "lbfgs-sweep-of-4": Case(Lbfgs(), 8, 4, 1),
 }
 
 
 def compiled_step(case: Case, devices: Sequence[Any], network: str, size: int, precision: str, steps: int) -> Any:
-    """The chunk of steps that `paint` would run on such devices, compiled by the same function."""
+    """The chunk of steps that `transfer` or `sweep` would run on such devices, compiled by the same function."""
     split: NamedSharding | None = None
     whole: Any = SingleDeviceSharding(devices[0])
     if case.devices > 1:
@@ -72,14 +75,15 @@ def compiled_step(case: Case, devices: Sequence[Any], network: str, size: int, p
     params = {  # as `Network.for_steps` makes them
         name: {k: shape(*x, dtype=dtype) for k, x in shapes.items()} for name, shapes in module.parameter_shapes.items()
     }
-    net = Network(params, network, module, "torchvision")
+    net = Network(params, network, module, "torchvision").for_device(platform_of(shape()))
     picture, key = shape(size, size, 3), shape(dtype=jax.random.key(0).dtype)
     weights = Weights(shape(), shape(lanes=True), shape())
     rate = shape() if isinstance(case.solver, Adam) else None
     inputs = Inputs(picture, (picture,), weights, None, key, rate)
-    axes = SHARED._replace(weights=SHARED.weights._replace(style=0)) if case.lanes else None
-    program = program_of(default_objective(net), case.solver, 0.0, axes=axes)._replace(sharding=split)
-    return compile_ahead(net, inputs, None, Scale((size, size), size, "content", case.lanes), program, steps)[-1]
+    batched = frozenset({"weights.style"}) if case.lanes else None
+    program = Program(default_objective(net), case.solver, 0.0, "content", batched, split)
+    plan = Plan(net, inputs, program, (Scale((size, size), size),), steps, steps, case.lanes)
+    return compile_scale(plan, 0).step
 
 
 # ------------------------------------------------------------------------------------- traffic of a compiled program

@@ -15,7 +15,6 @@ import benchmark_torch
 import numpy as np
 
 import jaxstyle
-import jaxstyle.optimise
 
 
 def command(options: argparse.Namespace) -> list[dict]:
@@ -87,7 +86,7 @@ def timed_losses(content: np.ndarray, style: np.ndarray, net: object, settings: 
     """(seconds since the start, loss) at each look within the last scale."""
     curve, began = [], time.perf_counter()
 
-    def look(state: jaxstyle.optimise.Progress) -> None:
+    def look(state: jaxstyle.Progress) -> None:
         if state.scale == state.scales:
             curve.append((time.perf_counter() - began, float(state.losses.total[-1])))
 

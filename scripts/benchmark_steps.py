@@ -26,10 +26,10 @@ def jax_evaluation(network: str, size: int, precision: str) -> Evaluation:
     """Value and gradient of jaxstyle's loss."""
     import jax
 
-    from jaxstyle.allocator import keep_freed_memory
-    from jaxstyle.compiling import compiler_options
+    from jaxstyle.cli.startup import keep_freed_memory
     from jaxstyle.networks import ARCHITECTURES, Network
     from jaxstyle.objective import Weights, loss_terms, make_targets
+    from jaxstyle.ops.compile import compiler_options
 
     keep_freed_memory()
     params, content, style, image = random_problem(network, size)
@@ -80,15 +80,16 @@ def measure_step(network: str, size: str, precision: str, repeats: str) -> None:
     import jax
 
     from jaxstyle import Adam
+    from jaxstyle.engine.plan import Program
+    from jaxstyle.engine.steps import Problem, compiled_first, compiled_step
     from jaxstyle.objective import Objective
-    from jaxstyle.programs import Problem, jitted_first, jitted_step, program_of
 
     evaluation = jax_evaluation(network, int(size), precision)
-    problem, program = Problem(*evaluation.problem), program_of(Objective(), Adam(), 0.0)
-    state = [jitted_first(problem, evaluation.image, np.float32(0.015), program=program)]
+    problem, program = Problem(*evaluation.problem), Program(Objective(), Adam())
+    state = [compiled_first(problem, evaluation.image, np.float32(0.015), program=program)]
 
     def step() -> None:
-        state[0], _ = jax.block_until_ready(jitted_step(problem, state[0], program=program))
+        state[0], _ = jax.block_until_ready(compiled_step(problem, state[0], program=program))
 
     medians = []
     for run in (evaluation.run, step):
@@ -133,7 +134,7 @@ def overhead(options: argparse.Namespace) -> list[dict]:
     import jax
 
     import jaxstyle
-    from jaxstyle.compiling import compiler_options
+    from jaxstyle.ops.compile import compiler_options
 
     net = jaxstyle.load_network("compact").for_steps()  # on both sides: `transfer` does so too
     folder = Path(jaxstyle.__file__).parent / "demo"

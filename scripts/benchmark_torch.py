@@ -234,7 +234,7 @@ def solvers(options: argparse.Namespace) -> list[dict]:
             return value
 
         solver.step(closure)
-        row["torch lbfgs"] = loss(x).item()
+        row["torch lbfgs"] = loss(x.detach().clamp(0, 1)).item()  # of the picture that would be saved
         rows.append(row)
     return rows
 

@@ -1,6 +1,7 @@
 """Strict settings for every test: shapes checked on each call, no silent promotion, warnings are errors."""
 
 import os
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
@@ -18,50 +19,29 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     os.environ["JAX_COMPILATION_CACHE_DIR"] = COMPILED.name
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.02"
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background, which processes inherit
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 from jaxtyping import install_import_hook
 
-MODULES = (
-    "tpu",
-    "compiling",
-    "winograd",
-    "losses",
-    "networks",
-    "regions",
-    "objective",
-    "presets",
-    "lanes",
-    "programs",
-    "forecast",
-    "optimise",
-    "sweeps",
-    "comparison",
-    "metrics",
-    "colors",
-    "inversion",
-    "inspection",
-    "solvers",
-    "starts",
-    "weights",
-    "codebooks",
-    "downloads",
-    "wheels",
-    "pickles",
-    "formats",
-    "files",
-    "images",
-)
-with install_import_hook([f"jaxstyle.{module}" for module in MODULES], "beartype.beartype"):
-    import importlib
+import jaxstyle
 
-    for module in MODULES:
-        importlib.import_module(f"jaxstyle.{module}")
+# Every room whose signatures have shapes: all but the command line's, which has options instead. The hook stays, so
+# that it is no matter when a file is imported.
+ROOMS = [
+    f"jaxstyle.{path.stem}" for path in Path(jaxstyle.__file__).parent.iterdir() if path.stem not in ("cli", "__init__")
+]
+install_import_hook(ROOMS, "beartype.beartype")
+# The programs that tests start have the same package, wherever another one is installed.
+PLACES = (str(Path(jaxstyle.__file__).parents[1]), os.environ.get("PYTHONPATH"))
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, PLACES))
 
 import jax
 import pytest
-from commandline import Said, picture
 
-from jaxstyle import cli
-from jaxstyle.commands import session
+from commandline import Said, picture
+from jaxstyle.cli import cells, compare_networks, startup
+from jaxstyle.cli.main import main
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -93,7 +73,7 @@ def shared() -> Path:
 @pytest.fixture
 def call(capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
     def run(*arguments: object) -> Said:
-        return Said(cli.main([str(argument) for argument in arguments]), *capsys.readouterr())
+        return Said(main([str(argument) for argument in arguments]), *capsys.readouterr())
 
     return run
 
@@ -107,7 +87,16 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(here)
     picture(here / "c.png", 1)
     picture(here / "s.png", 2)
-    monkeypatch.setattr(session, "start_jax", lambda **_: None)
+    for module in (startup, cells, compare_networks):
+        monkeypatch.setattr(module, "start_jax", lambda **_: None)
     monkeypatch.delenv("JAXSTYLE_DEBUG", raising=False)
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         yield here
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A slow test of a file of quick ones is not among the quick."""
+    if config.option.markexpr == "quick":
+        slow = [item for item in items if item.get_closest_marker("slow")]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in slow]

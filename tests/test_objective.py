@@ -10,11 +10,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import OBJECTIVE, FixedFeatures, check_gradient, features, fixed_features, network, picture, x64
 
 from jaxstyle.errors import InputError
 from jaxstyle.losses import STYLE_LOSSES
-from jaxstyle.objective import FORMULAE, RELATIVE, LossTerms, Objective, Weights, loss_terms, make_targets
+from jaxstyle.objective import (
+    FORMULAE,
+    RELATIVE,
+    LossTerms,
+    Objective,
+    Weights,
+    combine_styles,
+    describe_styles,
+    loss_terms,
+    make_targets,
+)
+from tiny import OBJECTIVE, FixedFeatures, check_gradient, features, fixed_features, network, picture, x64
 
 NET = network()
 IMAGE, CONTENT, STYLE = picture(0), picture(1), picture(2)
@@ -82,6 +92,7 @@ def evaluate(weights, objective, styles=(STYLE,), net=NET, mix=None):
 # ------------------------------------------------------------------------------------------------- terms and their sum
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(
     "weights",
     [
@@ -117,6 +128,7 @@ def test_a_mix_of_one_style_only_is_that_style():
         np.testing.assert_allclose(of_two[name], one[name], rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.quick
 def test_terms_are_zero_where_the_picture_is_its_own_target():
     terms = compiled(NET, CONTENT, CONTENT, [CONTENT], Weights(), OBJECTIVE)
     assert terms.content == 0 and terms.style < 1e-12 and terms.variation > 0
@@ -131,6 +143,7 @@ def test_one_kind_of_layers_may_be_missing(objective):
     assert (terms.style == 0) == (not objective.style_layers)
 
 
+@pytest.mark.quick
 def test_layers_are_each_named_once_content_first():
     assert Objective(("relu2_1",), ("relu1_1", "relu2_1")).layers == ("relu2_1", "relu1_1")
     assert Objective() == Objective() and hash(Objective()) == hash(Objective())
@@ -160,6 +173,7 @@ def test_a_style_loss_by_name_is_the_mean_of_its_distances_over_the_layers(name)
     np.testing.assert_allclose(terms.content, evaluate(Weights(), OBJECTIVE).content, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STYLE_LOSSES)
 def test_several_styles_are_mixed_whatever_the_loss(name):
     objective = Objective(("relu2_1",), ("relu1_1", "relu2_1"), style_loss=name)
@@ -170,6 +184,7 @@ def test_several_styles_are_mixed_whatever_the_loss(name):
         np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
+@pytest.mark.quick
 def test_gram_is_the_default_and_others_differ_from_it():
     assert Objective(style_loss="gram") == Objective() and hash(Objective(style_loss="gram")) == hash(Objective())
     cmd = Objective(style_loss="cmd")
@@ -178,6 +193,66 @@ def test_gram_is_the_default_and_others_differ_from_it():
     assert FORMULAE["relative"] == RELATIVE
     with pytest.raises(InputError, match=r"no style loss 'grm'; it is one of gram, .*did you mean 'gram'"):
         Objective(style_loss="grm")
+
+
+# ------------------------------------------------------------------------------------------------ styles by layer
+
+STYLES = [np.asarray(picture(1)), np.asarray(picture(2, 24, 48))]
+FINE = np.float32([[1, 0], [1, 0], [1, 1], [0, 1], [0, 1]])
+
+
+@functools.cache
+def statistics():
+    return describe_styles(NET, STYLES, OBJECTIVE)
+
+
+def wanted(mix, table):
+    """The mixture at each layer, by hand."""
+    shares = np.asarray(mix, np.float64) * np.asarray(table, np.float64)
+    shares /= shares.sum(1, keepdims=True)
+    kept = statistics()
+    return {
+        x: sum(s * np.asarray(one[x]) for s, one in zip(row, kept, strict=True))
+        for x, row in zip(OBJECTIVE.style_layers, shares, strict=True)
+    }
+
+
+@pytest.mark.parametrize("mix", [None, [3.0, 1.0]])
+def test_styles_are_mixed_at_each_layer_by_itself(mix):
+    given = None if mix is None else np.float32(mix)
+    found = make_targets(NET, CONTENT, STYLES, objective=OBJECTIVE, mix=given, mix_layers=FINE).style
+    for layer, value in wanted([1, 1] if mix is None else mix, FINE).items():
+        np.testing.assert_allclose(found[layer], value, rtol=1e-5, atol=1e-7)
+
+
+def test_a_style_alone_at_a_layer_is_that_style():
+    for k in (0, 1):
+        table = np.zeros((5, 2), np.float32)
+        table[:, k] = [1, 2, 3, 4, 5]
+        found = make_targets(NET, CONTENT, STYLES, objective=OBJECTIVE, mix_layers=table).style
+        alone = make_targets(NET, CONTENT, STYLES[k : k + 1], objective=OBJECTIVE).style
+        for layer in OBJECTIVE.style_layers:
+            np.testing.assert_allclose(found[layer], alone[layer], rtol=1e-6)
+
+
+def test_equal_shares_at_all_layers_are_the_mix_itself():
+    mix = np.float32([0.3, 0.7])
+    same = make_targets(NET, CONTENT, STYLES, objective=OBJECTIVE, mix=mix).style
+    for options in ({"mix": mix, "mix_layers": np.ones((5, 2), np.float32)}, {"mix_layers": np.tile(mix, (5, 1))}):
+        found = make_targets(NET, CONTENT, STYLES, objective=OBJECTIVE, **options).style
+        for layer in OBJECTIVE.style_layers:
+            np.testing.assert_allclose(found[layer], same[layer], rtol=1e-5, atol=1e-7)
+
+
+def test_without_shares_by_layer_the_program_is_the_same_as_ever():
+    def plain(kept, mix):
+        shares = mix / jnp.sum(mix)
+        return {x: sum(s * one[x] for s, one in zip(shares, kept, strict=True)) for x in kept[0]}
+
+    mix = jnp.float32([1, 2])
+    now = jax.make_jaxpr(lambda kept, mix: combine_styles(kept, OBJECTIVE, mix=mix))(statistics(), mix)
+    assert str(now) == str(jax.make_jaxpr(plain)(statistics(), mix))
+    assert len(jax.tree.leaves(Weights())) == 3  # a program is given no array more
 
 
 # ------------------------------------------------------------------------------------------- gradients and tracing

@@ -9,12 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import fixed_features, network, picture, x64
 
+from jaxstyle.engine.transfer import transfer
 from jaxstyle.objective import FORMULAE, Objective, Weights, loss_terms, make_targets
-from jaxstyle.optimise import transfer
 from jaxstyle.presets import PRESETS, Preset
 from jaxstyle.solvers import Adam, Lbfgs
+from tiny import fixed_features, network, picture, x64
 
 IMAGE, CONTENT, STYLE = picture(0), picture(1), picture(2)
 
@@ -120,6 +120,7 @@ PUBLISHED = {
 }
 
 
+@pytest.mark.quick
 def test_every_formula_is_that_of_a_publication_or_ours():
     assert set(FORMULAE) == {"relative", *PUBLISHED} and PUBLISHED.keys() < PRESETS.keys()
     for name, preset in PRESETS.items():
@@ -129,11 +130,13 @@ def test_every_formula_is_that_of_a_publication_or_ours():
     assert PRESETS["default"] == Preset(PRESETS["default"].line)
 
 
+@pytest.mark.quick
 def test_the_default_is_what_the_package_does_when_nothing_is_given():
     preset, defaults = PRESETS["default"], inspect.signature(transfer).parameters
-    assert (preset.objective, preset.weights, preset.solver) == (Objective(), Weights(), Adam())
+    assert (preset.objective, preset.weights, preset.solver) == (Objective(), Weights(), Lbfgs())
     given = preset.arguments((30, 40))
-    assert all(given[name] == defaults[name].default for name in ("steps", "init", "average", "min_size"))
+    assert all(given[name] == defaults[name].default for name in ("init", "average", "min_size"))
+    assert defaults["steps"].default is None and given["steps"] == Lbfgs().usual_steps
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -271,6 +274,7 @@ def test_totals_and_their_gradients_equal_torch(name):
 # ---------------------------------------------------------------------------------------------------------- schedules
 
 
+@pytest.mark.quick
 def test_schedules_are_the_published_ones():
     lbfgs = Lbfgs(history=100)
     for name, steps, init, pooling in (
@@ -288,6 +292,7 @@ def test_schedules_are_the_published_ones():
     np.testing.assert_array_equal(given["weights"].layers, [256, 64, 16, 4, 1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["strokes", "neural-style"])
 def test_arguments_are_those_of_transfer(name):
     net = network(module=network().module.clone(depths=(2, 2, 2, 2, 1)))

@@ -1,4 +1,4 @@
-"""The shape of the package: what may import what, what is pure, and how its public functions are called."""
+"""The shape of the package: what may import what, what is pure, what changes the process, and what is public."""
 
 import ast
 import importlib
@@ -11,53 +11,39 @@ import pytest
 
 import jaxstyle
 
+pytestmark = pytest.mark.quick
+
 ROOT = Path(jaxstyle.__file__).parent
-PURE = (
-    "types",
-    "errors",
-    "defaults",
-    "tpu",
-    "compiling",
-    "winograd",
-    "networks",
-    "losses",
-    "regions",
-    "objective",
-    "solvers",
-    "presets",
-    "starts",
-    "checks",
-    "lanes",
-    "programs",
-    "forecast",
-    "optimise",
-    "sweeps",
-    "comparison",
-    "metrics",
-    "colors",
-    "inversion",
-    "inspection",
+# A room imports from those above it, and from none beside it. Within a room files import one another, without circles.
+ROOMS = (
+    {"errors", "types", "defaults"},
+    {"files", "marks", "ops"},
+    {"pictures", "networks", "losses"},
+    {"weights", "regions", "report"},
+    {"objective"},
+    {"solvers"},
+    {"engine", "presets"},
+    {"studies"},
+    {"cli"},
 )
-OUTSIDE = (
-    "values",
-    "allocator",
-    "files",
-    "images",
-    "codebooks",
-    "pickles",
-    "formats",
-    "downloads",
-    "wheels",
-    "weights",
-    "layout",
-    "report",
-    "figures",
-    "commands",
-    "options",
-    "grammar",
-    "cli",
-)
-ORDER = PURE + OUTSIDE  # a file imports from those before it; a folder's files from one another too
+# Arrays and numbers in, arrays and numbers out.
+PURE = {
+    *(
+        "types",
+        "errors",
+        "defaults",
+        "ops",
+        "networks",
+        "losses",
+        "regions",
+        "objective",
+        "solvers",
+        "presets",
+        "engine",
+    ),
+    *("pictures.color", "pictures.metrics", "studies.prior", "studies.reconstruct", "studies.texture"),
+    *("studies.compare", "studies.features"),
+}
 # Arguments with a default that the documented surface lets a caller give by position.
 POSITIONAL = {("load_image", "size"), ("save_image", "record"), ("save_image", "alpha"), ("load_network", "weights")}
 
@@ -69,8 +55,12 @@ FILES = {
 TREES = {name: ast.parse(path.read_text()) for name, path in FILES.items()}
 
 
-def top(name):
+def room(name):
     return name.split(".")[0]
+
+
+def is_pure(name):
+    return room(name) in PURE or name in PURE
 
 
 def imports(tree):
@@ -80,27 +70,31 @@ def imports(tree):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield inner if inner.removeprefix("jaxstyle.") in FILES else node.module
 
 
 def own_imports(name):
-    """Files of this package that a file imports."""
+    """Files of this package that a file imports: `from jaxstyle.weights import formats` is an import of that file, and
+    of nothing in the room's `__init__`."""
     found = {module.removeprefix("jaxstyle.") for module in imports(TREES[name]) if module.startswith("jaxstyle.")}
     return found & FILES.keys()
 
 
-def test_every_file_has_a_place_in_the_order():
-    assert {top(name) for name in FILES} <= set(ORDER), "say in ORDER where the new file stands"
-    assert all(any(top(name) == place for name in FILES) for place in ORDER)
+# --------------------------------------------------------------------------------------------------------- the rooms
+
+
+def test_every_file_is_in_a_room_and_every_room_has_files():
+    assert {room(name) for name in FILES} == set().union(*ROOMS), "say in ROOMS where the new one stands"
+    assert sum(map(len, ROOMS)) == len(set().union(*ROOMS))
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_imports_run_downwards(name):
+def test_imports_between_rooms_run_one_way(name):
+    place = {one: level for level, rooms in enumerate(ROOMS) for one in rooms}
     for other in own_imports(name):
-        if top(other) == top(name):
-            continue
-        assert ORDER.index(top(other)) < ORDER.index(top(name)), f"{name} imports {other}"
+        assert room(other) == room(name) or place[room(other)] < place[room(name)], f"{name} imports {other}"
 
 
 def test_no_file_imports_itself_through_others():
@@ -121,56 +115,154 @@ def calls(tree):
     return {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if top(name) in PURE])
+@pytest.mark.parametrize("name", [name for name in FILES if is_pure(name)])
 def test_pure_files_know_no_path_clock_environment_or_terminal(name):
     outside = {"os", "pathlib", "time", "datetime", "sys", "io", "random", "shutil", "subprocess", "logging", "urllib"}
-    assert not outside & {top(module) for module in imports(TREES[name])}
+    assert not outside & {room(module) for module in imports(TREES[name])}
     assert not {"print", "open", "input"} & calls(TREES[name])
 
 
 def test_only_the_command_line_prints():
-    printing = {name for name, tree in TREES.items() if "print" in calls(tree)}
-    assert {top(name) for name in printing} <= {"cli", "commands"}
+    assert {room(name) for name, tree in TREES.items() if "print" in calls(tree)} == {"cli"}
 
 
-def test_a_foreign_library_is_known_to_one_file():
+def test_a_foreign_library_is_known_to_one_room():
     def users(library):
-        return {name for name, tree in TREES.items() if library in {top(module) for module in imports(tree)}}
+        return {name for name, tree in TREES.items() if library in {room(module) for module in imports(tree)}}
 
-    assert users("optax") == users("jaxopt") == {"solvers"}
-    assert {top(name) for name in users("flax")} == {"networks"}
-    assert users("h5py") == users("safetensors") == {"formats"}
-    assert {"images", "layout", "report"} == users("PIL")
-    assert {top(name) for name in users("matplotlib")} <= {"figures", "commands"}
+    def rooms(library):
+        return {room(name) for name in users(library)}
+
+    assert rooms("optax") == rooms("jaxopt") == {"solvers"}
+    assert rooms("flax") == {"networks"}
+    assert rooms("h5py") == rooms("requests") == {"weights"}
+    assert rooms("tifffile") == {"pictures"}
+    assert rooms("matplotlib") == {"studies"} and rooms("rich") == {"cli"}
+    assert rooms("PIL") == {"pictures", "report"}
+    assert not users("lazy_loader")  # but the package itself, for its public names
 
 
-def test_the_command_line_and_the_package_answer_without_jax():
-    names = ", ".join(f"jaxstyle.{name}" for name in ("cli", "images", "report", "figures"))
-    code = f"import sys, {names}; sys.exit('jax' in sys.modules or 'matplotlib' in sys.modules)"
+def test_what_the_command_line_asks_before_it_works_needs_no_jax():
+    names = [f"jaxstyle.{name}" for name in FILES if name.startswith(("cli.commands", "report"))]
+    names += ["jaxstyle", *(f"jaxstyle.{name}" for name in ("cli.main", "presets", "studies.figures"))]
+    names += [f"jaxstyle.pictures.{name}" for name in ("read", "write", "resample")]
+    code = f"import sys, {', '.join(names)}; sys.exit(bool({{'jax', 'matplotlib'}} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# ----------------------------------------------------------------------------------------- what the process is left as
+
+STARTUP = "cli.startup"  # which changes the process, as the command line may
+
+
+def chain(node):
+    """The names of `a.b.c`."""
+    return (*chain(node.value), node.attr) if isinstance(node, ast.Attribute) else (getattr(node, "id", "?"),)
+
+
+def changes_of_the_process(tree):
+    """What a file does to JAX's configuration, to the C library, and to the environment."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            *of, what = chain(node.func)
+            if of[-1] == "config" and what in ("update", "parse_flags_with_absl"):
+                yield "jax.config"
+            if of[-1] == "environ" and what in ("update", "setdefault", "pop", "clear"):
+                yield "os.environ"
+            if what in ("putenv", "unsetenv"):
+                yield "os.environ"
+        if isinstance(node, ast.Assign | ast.AugAssign | ast.Delete):
+            targets = [node.target] if isinstance(node, ast.AugAssign) else node.targets
+            for target in targets:
+                if isinstance(target, ast.Subscript) and chain(target.value)[-1] == "environ":
+                    yield "os.environ"
+                if isinstance(target, ast.Attribute) and "config" in chain(target)[:-1]:
+                    yield "jax.config"
+    if "ctypes" in {room(module) for module in imports(tree)}:
+        yield "ctypes"
+
+
+def test_the_library_changes_nothing_of_its_process():
+    found = {name: set(changes_of_the_process(tree)) for name, tree in TREES.items()}
+    assert {name for name, changes in found.items() if changes} == {STARTUP}
+    assert found[STARTUP] == {"jax.config", "ctypes"}  # so that the search does find them
+
+
+def sets_of_others(node, names, lent=False):
+    """What is assigned to attributes of imported names, but in context managers, which give back what they change."""
+    if isinstance(node, ast.FunctionDef):
+        lent = lent or any("contextmanager" in ast.unparse(decorator) for decorator in node.decorator_list)
+    for target in node.targets if isinstance(node, ast.Assign) and not lent else ():
+        for one in ast.walk(target):
+            if isinstance(one, ast.Attribute) and chain(one)[0] in names:
+                yield ast.unparse(one)
+    for inner in ast.iter_child_nodes(node):
+        yield from sets_of_others(inner, names, lent)
+
+
+def test_what_is_another_modules_is_set_only_for_a_while():
+    """`Image.MAX_IMAGE_PIXELS` and `sys.unraisablehook` within a block, at whose end they are as they were; what the
+    start sets, `main` gives back."""
+    found = {}
+    for name, tree in TREES.items():
+        nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+        names = {alias.asname or room(alias.name) for node in nodes for alias in node.names}
+        found[name] = list(sets_of_others(tree, names))
+    assert {name: names for name, names in found.items() if names} == {STARTUP: ["warnings.showwarning"]}
+
+
+def test_no_file_begins_with_an_empty_container_to_keep_things_in():
+    for name, tree in TREES.items():
+        for node in tree.body:
+            value = getattr(node, "value", None)
+            empty = isinstance(value, ast.Dict | ast.List | ast.Set) and not ast.unparse(value).strip("{}[]")
+            called = isinstance(value, ast.Call) and ast.unparse(value.func) in ("dict", "list", "set", "defaultdict")
+            assert not empty and not called, f"{name} keeps {ast.unparse(node)}"
+
+
+# ------------------------------------------------------------------------------------------------------ shape checks
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if room(name) != "cli"])
+def test_the_shapes_of_every_signature_are_checked_in_tests(name):
+    """By the import hook of conftest.py, whose wrappers know what they wrap."""
+    module = importlib.import_module(f"jaxstyle.{name}")
+    for function in vars(module).values():
+        if inspect.isfunction(function) and function.__module__ == module.__name__:
+            assert hasattr(function, "__wrapped__"), function
+
+
+def test_no_signature_of_the_command_line_has_shapes():
+    assert not {
+        name for name in FILES if room(name) == "cli" and "jaxtyping" in {room(x) for x in imports(TREES[name])}
+    }
 
 
 # ------------------------------------------------------------------------------------------------ the public surface
 
 
-def typed_names():
-    """Name -> module, from the imports for type checkers in `__init__`."""
-    tree = ast.parse((ROOT / "__init__.py").read_text())
-    (block,) = [node for node in tree.body if isinstance(node, ast.If) and node.test.id == "TYPE_CHECKING"]
-    return {alias.name: statement.module for statement in block.body for alias in statement.names}
+def stub_names():
+    """Name -> module, from the imports in `__init__.pyi`."""
+    tree = ast.parse((ROOT / "__init__.pyi").read_text())
+    return {
+        alias.asname: f"jaxstyle.{statement.module}"
+        for statement in tree.body
+        if isinstance(statement, ast.ImportFrom)
+        for alias in statement.names
+    }
 
 
-def test_what_is_public_is_what_type_checkers_see_and_what_can_be_imported():
-    assert set(jaxstyle.__all__) == set(typed_names()) and len(set(jaxstyle.__all__)) == len(jaxstyle.__all__)
-    for name, module in typed_names().items():
+def test_what_is_public_is_what_the_stub_says_and_what_can_be_imported():
+    assert set(jaxstyle.__all__) == set(stub_names()) and len(set(jaxstyle.__all__)) == len(jaxstyle.__all__)
+    for name, module in stub_names().items():
         assert getattr(jaxstyle, name) is getattr(importlib.import_module(module), name)
     assert set(jaxstyle.__all__) <= set(dir(jaxstyle))
-    with pytest.raises(AttributeError, match="no attribute 'transfers'"):
+    with pytest.raises(AttributeError, match="transfers"):
         _ = jaxstyle.transfers
 
 
-def test_no_public_name_hides_a_module():
-    assert not set(jaxstyle.__all__) & {top(name) for name in FILES}
+def test_no_public_name_hides_a_room():
+    assert not set(jaxstyle.__all__) & {room(name) for name in FILES}
 
 
 @pytest.mark.parametrize("name", jaxstyle.__all__)
@@ -189,7 +281,7 @@ def public_functions():
     for name, tree in TREES.items():
         for node in tree.body:
             public = isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
-            if public and (top(name) in PURE or node.name in jaxstyle.__all__):
+            if public and (is_pure(name) or node.name in jaxstyle.__all__):
                 yield pytest.param(node, id=f"{name}.{node.name}")
 
 

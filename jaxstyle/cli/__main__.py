@@ -1,7 +1,5 @@
 """`python -m jaxstyle.cli`."""
 
-import sys
+from jaxstyle.cli.program import program
 
-from jaxstyle.cli.main import main
-
-sys.exit(main())
+program()

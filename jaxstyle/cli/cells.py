@@ -1,13 +1,13 @@
 """The cells of a sweep on their way to files: grouped into programs, run in batches, saved, summed up."""
 
+import contextlib
 import functools
+import hashlib
 import json
 import math
-import shlex
-import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,34 +17,39 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from jaxstyle.cli.coloring import finished, prepared_content, prepared_style, prepared_styles
+from jaxstyle.cli.earlier import MASKS
+from jaxstyle.cli.folder import SUMMARY
 from jaxstyle.cli.grid import Cells, label_of, texts_of
 from jaxstyle.cli.machine import available_memory
 from jaxstyle.cli.masks import WHOLE
+from jaxstyle.cli.messages import CommandError, name_of, plain_line, say
+from jaxstyle.cli.outputs import Outputs
 from jaxstyle.cli.parser import Axis
-from jaxstyle.cli.records import MASKS, made_from, mask_arrays, origin, save_result
+from jaxstyle.cli.records import known_of, made_from, mask_arrays, origin, save_result
 from jaxstyle.cli.resolve import LISTS, needed, objective_of, open_for, resolve, solver_of, stacked, weights_of
-from jaxstyle.cli.settings import Settings, words_of
+from jaxstyle.cli.settings import NetworkSettings, Settings, words_of
 from jaxstyle.cli.sources import Sources
 from jaxstyle.cli.startup import start_jax
-from jaxstyle.cli.terminal import CommandError, SweepBar, plain_line
+from jaxstyle.cli.stopping import STOPPED
+from jaxstyle.cli.terminal import SweepBar
 from jaxstyle.engine.plan import make_plan
 from jaxstyle.engine.run import Result
 from jaxstyle.engine.sweep import batches, lanes_at_once
 from jaxstyle.errors import InputError
-from jaxstyle.files import plain_values, write_files
+from jaxstyle.files import as_word, plain_values, quoted, shown, write_files
+from jaxstyle.marks import UNSEALED, replace_in_place, sealed
 from jaxstyle.networks import Network
+from jaxstyle.objective import LossTerms
 from jaxstyle.pictures.write import read_record
-from jaxstyle.report.contact_sheet import contact_sheet
-from jaxstyle.report.page import write_page
+from jaxstyle.report.contact_sheet import SHEET, contact_sheet
+from jaxstyle.report.page import PAGE, write_page
 from jaxstyle.report.summary import Axis as ShownAxis
 from jaxstyle.report.summary import Cell, Source, Sweep
 from jaxstyle.solvers import Adam
-from jaxstyle.weights import show
 
 # Arrays to a program; all others change it.
 LANES = ("content_weight", "style_weight", "tv_weight", "layer_weights", "mix", "mix_layers", "rate", "seed")
 DIGITS = 6  # of the losses in records
-SUMMARY = "sweep.json"
 
 
 @dataclass(frozen=True)
@@ -70,8 +75,7 @@ class Task:
             record = read_record(self.sources.out)
         except InputError:
             return None
-        known = self.sources.out.exists() and record.get("status") in ("done", "diverged") and "curves" in record
-        return record if known and made_from(record) == made_from(self.origin) else None
+        return record if is_of_cell(record) and made_from(record) == made_from(self.origin) else None
 
 
 class Group:
@@ -126,6 +130,7 @@ class SweepJob:
 
     def __init__(
         self,
+        outputs: Outputs,
         out: Path,
         axes: Sequence[Axis],
         tasks: Sequence[Task],
@@ -135,7 +140,7 @@ class SweepJob:
         distributed: bool = False,
         quiet: bool = False,
     ) -> None:
-        self.out, self.axes, self.tasks = out, axes, tasks
+        self.outputs, self.out, self.axes, self.tasks = outputs, out, axes, tasks
         self.distributed, self.quiet, self.began = distributed, quiet, time.time()
         self.records: dict[tuple[int, ...], dict[str, Any]] = {}
         self._look_again()
@@ -158,28 +163,27 @@ class SweepJob:
         todo = [(group, self._share(group)) for group in self.groups]
         count = sum(len(lanes) for _, lanes in todo)
         if self.records and not self.quiet:
-            print(f"{len(self.records)} of {len(self.tasks)} pictures are there already", file=sys.stderr)
+            say(f"{len(self.records)} of {len(self.tasks)} pictures are there already")
         self._write_summary("running")
         try:
             with SweepBar(self.quiet, sum(group.steps(len(lanes)) for group, lanes in todo), count) as bar:
                 for group, lanes in todo:
                     self._run_group(group, lanes, bar)
+            self._finish("done")
         except KeyboardInterrupt:
             self._look_again()  # it may have come between a picture and our note of it
-            self._finish("stopped")
-            done = f"{len(self.records)} of {len(self.tasks)} pictures are in {self.out}"
-            print(f"jaxstyle: stopped; {done}; the same command goes on", file=sys.stderr)
-            return 130
-        except (InputError, CommandError):
+            self._leave("stopped")
+            done = f"{len(self.records)} of {len(self.tasks)} pictures are in {shown(self.out)}"
+            say(f"jaxstyle: stopped; {done}; the same command goes on")
+            return STOPPED
+        except InputError:
             raise
         except Exception as error:
-            self._finish("failed")
-            raise CommandError(
-                f"{plain_line(error)}; what is done is in {self.out}, the same command goes on"
-            ) from error
-        self._finish("done")
+            self._leave("failed")
+            told = str(error) if isinstance(error, CommandError) else plain_line(error)
+            raise CommandError(f"{told}; what is done is in {shown(self.out)}, the same command goes on") from error
         extra = f": {len(self.records)} pictures, {time.time() - self.began:.0f} s"
-        print(f"{self.out / 'report.html'}{'' if self.quiet else extra}")
+        print(f"{name_of(self.out / PAGE)}{'' if self.quiet else extra}")
         return 0
 
     def _share(self, group: Group) -> list[int]:
@@ -209,8 +213,10 @@ class SweepJob:
             "evaluations": int(result.evaluations),
             "curves": _rounded(result.losses._asdict()),
         }
-        content = task.sources.content
-        save_result(task.sources.out, finished(task.settings.color, result.image, content), content.alpha, record)
+        content, out = task.sources.content, task.sources.out
+        shows = finished(task.settings.color, result.image, content)
+        with self.outputs.writing(out, out.with_suffix(".json")):
+            save_result(out, shows, content.alpha, record, overwrite=self.outputs.overwrite)
         self.records[task.index] = plain_values(record)
 
     def _finish(self, status: str) -> None:
@@ -221,8 +227,21 @@ class SweepJob:
         self._write_summary(status)
         if self.records and not jax.process_index():
             sweep = self._sweep()
-            contact_sheet(self.out, sweep)
-            write_page(self.out, sweep)
+            with self.outputs.writing(self.out / SHEET):
+                contact_sheet(self.out, sweep)
+            with self.outputs.writing(self.out / PAGE):
+                write_page(self.out, sweep)
+
+    def _leave(self, status: str) -> None:
+        """The summary, the sheet and the page of what there is; where there is no room for them, the status."""
+        try:
+            self._finish(status)
+        except CommandError as error:
+            if status == "stopped":  # else the reason for this one is told
+                say(f"jaxstyle: {error}")
+            was = b'"status": "running",'
+            with contextlib.suppress(OSError, ValueError):
+                replace_in_place(self.out / SUMMARY, was, f'"status": "{status}",'.encode().ljust(len(was)))
 
     def _write_summary(self, status: str) -> None:
         if jax.process_index():  # the first host writes for all
@@ -241,19 +260,24 @@ class SweepJob:
             for task in self.tasks
         ]
         summary = {
+            "mark": {"seal": UNSEALED},
             "status": status,
             "identity": identity(self.axes, self.tasks),
             "cells": cells,
         }
-        text = json.dumps(plain_values(summary), indent=1, allow_nan=False) + "\n"
-        write_files({self.out / SUMMARY: lambda file: file.write(text.encode())})
+        text = sealed((json.dumps(plain_values(summary), indent=1, allow_nan=False) + "\n").encode())
+        target = self.out / SUMMARY
+        with self.outputs.writing(target):
+            write_files({target: lambda file: file.write(text)})
 
     def _command(self, task: Task) -> str:
         """What makes the cell alone, at full size."""
         settings = {name: x for name, x in needed(vars(task.settings)).items() if name not in ("size", "min_size")}
-        words = [*words_of(settings), *_mask_words(task.origin)]
-        content, styles = task.sources.content.path, [style.path for style in task.sources.styles]
-        return shlex.join(["jaxstyle", "transfer", content, *styles, "-o", task.sources.out.name, *words])
+        files = {name: as_word(settings[name]) for name in ("init", "weights") if name in settings}
+        words = [*words_of(settings | files), *_mask_words(task.origin)]
+        pictures = [task.sources.content.path, *(style.path for style in task.sources.styles)]
+        named = ["jaxstyle", "transfer", *map(as_word, pictures), "-o", as_word(task.sources.out.name)]
+        return " ".join(map(quoted, named + words))
 
     def _sweep(self) -> Sweep:
         """What `report` shows."""
@@ -298,7 +322,7 @@ def tasks_of(
     distinct = {network_key(s): s for s in settings}
     # Made ready for steps here, since cells of several sizes share a network.
     networks = {key: open_for(s, quiet).for_steps((s.size, s.size)) for key, s in distinct.items()}
-    held = {name: show(name) for name in {s.weights or s.network for s in settings}}
+    held = {s.weights or s.network: known_of(s) for s in distinct.values()}
     tasks = [
         Task(index, sources, s, origin(sources, s, held=held[s.weights or s.network]))
         for (index, _, sources), s in zip(cells, settings, strict=True)
@@ -312,19 +336,46 @@ def _mask_words(record: dict[str, Any]) -> list[str]:
         word
         for name in MASKS
         if record.get(name)
-        for word in ("--" + name.replace("_", "-"), *(WHOLE if x is None else x["file"] for x in record[name]))
+        for word in ("--" + name.replace("_", "-"), *(WHOLE if x is None else as_word(x["file"]) for x in record[name]))
     ]
 
 
 def network_key(settings: Settings) -> tuple[Any, ...]:
     """What tells networks apart."""
-    return tuple(getattr(settings, name) for name in ("network", "weights", "pooling", "padding", "precision"))
+    return tuple(getattr(settings, field.name) for field in fields(NetworkSettings))
 
 
 def identity(axes: Sequence[Axis], tasks: Sequence[Task]) -> dict[str, Any]:
     """What makes a sweep the one that it is: its axes, and what its cells are made from."""
     named = {axis.name: texts_of(axis) for axis in axes}
     return plain_values({"axes": named, "cells": [made_from(task.origin) for task in tasks]})
+
+
+def digest_of(identity: Any) -> str:
+    """Digits that stand for the identity of a sweep."""
+    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
+
+
+def is_of_cell(record: Mapping[str, Any]) -> bool:
+    """Whether a record, which may be anybody's, has what the summary and the page show of a cell."""
+
+    def is_number(value: Any) -> bool:
+        return value is None or (isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300)
+
+    def are_numbers(value: Any) -> bool:
+        return isinstance(value, list) and all(map(is_number, value))
+
+    losses, curves = record.get("losses"), record.get("curves")
+    return (
+        record.get("status") in ("done", "diverged")
+        and isinstance(losses, dict)
+        and isinstance(curves, dict)
+        and losses.keys() == curves.keys() == set(LossTerms._fields)
+        and all(map(is_number, losses.values()))
+        and all(map(are_numbers, curves.values()))
+        and record.get("seconds") is not None
+        and is_number(record["seconds"])
+    )
 
 
 def _stem(path: str) -> str:

@@ -8,7 +8,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxstyle.cli.messages import name_of
 from jaxstyle.cli.options import TransferOptions
+from jaxstyle.cli.outputs import Outputs
 from jaxstyle.cli.records import origin
 from jaxstyle.cli.resolve import objective_of, open_for, resolve, weights_of
 from jaxstyle.cli.settings import Settings
@@ -20,7 +22,7 @@ from jaxstyle.errors import InputError
 from jaxstyle.networks import random_network
 from jaxstyle.studies.compare import Pair
 from jaxstyle.studies.compare_networks import Painted, draw_networks, style_seen, told
-from jaxstyle.studies.figures import save_figure
+from jaxstyle.studies.figures import files_of_figure, save_figure
 from jaxstyle.weights import at_hand, module_options
 
 
@@ -29,6 +31,7 @@ def paint_with_each(
     networks: Sequence[str],
     sources: Sources,
     evaluations: int,
+    outputs: Outputs,
     *,
     random: bool,
     quiet: bool,
@@ -54,10 +57,10 @@ def paint_with_each(
     content, style = sources.content.pixels, sources.styles[0].pixels
     seen = style_seen(content, painted)
     names = [Path(picture.path).stem for picture in (sources.content, sources.styles[0])]
-    save_figure(
-        sources.out, draw_networks(content, style, names, painted, seen), _data(records, evaluations, painted, seen)
-    )
-    print(f"{sources.out}{'' if quiet else f': {len(painted)} networks, {time.time() - began:.0f} s'}")
+    figure = draw_networks(content, style, names, painted, seen)
+    with outputs.writing(*files_of_figure(sources.out)):
+        save_figure(sources.out, figure, _data(records, evaluations, painted, seen))
+    print(f"{name_of(sources.out)}{'' if quiet else f': {len(painted)} networks, {time.time() - began:.0f} s'}")
     return 0
 
 

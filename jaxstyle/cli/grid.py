@@ -10,25 +10,27 @@ from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 from jaxstyle import defaults
-from jaxstyle.cli.options import Regions, TransferOptions
+from jaxstyle.cli.options import Reading, Regions, TransferOptions
 from jaxstyle.cli.parser import Axis, Named, Positional, Several
 from jaxstyle.cli.settings import FIELDS, Settings
 from jaxstyle.cli.sources import Sources, check_options
 from jaxstyle.cli.values import BETWEEN_MIXES, LANES, Text
 from jaxstyle.errors import InputError, nearest
+from jaxstyle.files import check_depth, open_plain, shown
 
 Place: TypeAlias = tuple[int, ...]
 Cells: TypeAlias = Sequence[tuple[Place, TransferOptions, Sources]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class SweepOptions:
+class SweepOptions(Reading):
     """What a sweep can be told. Its settings are those of every cell; of an axis they hold the first value.
 
     Attributes:
       content: the picture to paint
       styles: the picture, or pictures, to paint like
       out: folder; of the same sweep, to go on with it
+      overwrite: replace files that are there and not jaxstyle's own, too; and another sweep
       contents: further pictures to paint: an axis of the grid
       each_style: each STYLE by itself, an axis, and not mixed
       grid: settings and their values: style_weight = [10, 30]
@@ -41,6 +43,7 @@ class SweepOptions:
     content: Annotated[str, Positional(Text("CONTENT"))]
     styles: Annotated[tuple[str, ...], Positional(Text("STYLE"), "+")]
     out: Annotated[str, Text("DIR"), Named("-o", "--out")]
+    overwrite: bool = False
     contents: Annotated[tuple[str, ...], Several(Text("FILE"))] = ()
     each_style: bool = False
     grid: Annotated[str | None, Text("FILE.toml")] = None
@@ -57,7 +60,12 @@ class SweepOptions:
     def cell(self) -> TransferOptions:
         """The options of a cell, but for the axes."""
         cell = TransferOptions(
-            content=self.content, styles=self.styles, settings=self.settings, regions=self.regions, given=self.given
+            content=self.content,
+            styles=self.styles,
+            large=self.large,
+            settings=self.settings,
+            regions=self.regions,
+            given=self.given,
         )
         return cell if "size" in self.given else cell.having(size=defaults.SWEEP_SIZE)
 
@@ -139,15 +147,18 @@ def with_grid(options: SweepOptions) -> SweepOptions:
     """
     path = options.grid
     assert path is not None
-    told = f"--grid {path}"
+    told = f"--grid {shown(path)}"
     try:
-        with open(path, "rb") as file:
+        with open_plain(path) as file:
             table = tomllib.load(file)
+        check_depth(table)
     except OSError as error:
         raise InputError(f"{told}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError among them
         raise InputError(f"{told} is no TOML: {error}") from error
     axes = [_axis_of(told, key, value) for key, value in table.items()]
+    if len({axis.name for axis in axes}) < len(axes):
+        raise InputError(f"{told} has a setting twice, with - and with _; each once")
     axes = [axis for axis in axes if axis.name not in options.given]
     settings = dataclasses.replace(options.settings, **{axis.name: axis.values[0] for axis in axes})
     given = options.given | {axis.name for axis in axes}

@@ -1,25 +1,28 @@
 """The command line: commands, exit codes, and one plain line for every error.
 
 Nothing here imports JAX before the arguments are known to be right; the work is done in `commands`.
-Exit codes: 0 done, 2 the input is wrong, 1 anything else, 130 after Ctrl-C.
+Exit codes: 0 done, 2 the input is wrong, 1 anything else, 130 after Ctrl-C or another signal to end.
 """
 
-import _thread
+import ast
 import contextlib
 import importlib
 import inspect
 import os
 import pkgutil
 import sys
-import threading
 import traceback
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from importlib.resources import files
 from typing import Any
 
 from jaxstyle import __version__
 from jaxstyle.cli import commands
+from jaxstyle.cli.messages import plain_line, say
 from jaxstyle.cli.parser import parse
+from jaxstyle.cli.stopping import STOPPED, Stops
+from jaxstyle.cli.streams import lenient_streams, with_names
 from jaxstyle.errors import InputError, nearest
 
 FIRST = ("demo", "transfer", "sweep", "batch")  # in the list of commands; the others by their names
@@ -36,43 +39,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words or "JAXSTYLE_DEBUG" in os.environ
-    if hasattr(sys.stdout, "reconfigure"):  # file names need be no text; they come out as they went in
-        sys.stdout.reconfigure(errors="surrogateescape" if sys.stdout.encoding == "utf-8" else "backslashreplace")
-    with warnings.catch_warnings():
+    for stream in (sys.stdout, sys.stderr):
+        with_names(stream)
+    with lenient_streams(), warnings.catch_warnings():
         warnings.simplefilter("default" if debug else "ignore")
-        with _interrupts_heard():
+        with Stops(lambda line: say(f"jaxstyle: {line}")).heard():
             code = _guarded(words, debug)
         return _flushed(code)
 
 
-def _guarded(words: Sequence[str], debug: bool) -> int:
-    """Runs the command; whatever goes wrong becomes one line and an exit code."""
+def _guarded(words: Sequence[str], debug: bool) -> int | None:
+    """Runs the command; whatever goes wrong becomes one line and an exit code. None for a command that has done nothing
+    but print."""
     try:
         return _dispatched(words)
     except SystemExit as end:  # --help
-        return end.code if isinstance(end.code, int) else 0
+        return end.code if isinstance(end.code, int) and end.code else None
     except KeyboardInterrupt:
-        print("jaxstyle: stopped", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # the reader of our output, `head` say, has gone
-        return 1
+        say("jaxstyle: stopped")
+        return STOPPED
     except Exception as error:
         if debug:
-            traceback.print_exc()
-        print(f"jaxstyle: {_line(error)}", file=sys.stderr)
+            for line in traceback.format_exc().splitlines():
+                say(line)
+        say(f"jaxstyle: {_line(error)}")
         return 2 if isinstance(error, InputError) else 1
 
 
-def _dispatched(words: Sequence[str]) -> int:
+def _dispatched(words: Sequence[str]) -> int | None:
     """Finds the command, reads its options, runs it."""
     names = command_names()
     rest = [word for word in words if word != "--debug"]
     if not rest or rest[0] in ("-h", "--help"):
         print(_help(names))
-        return 0
+        return None
     if rest[0] == "--version":
         print(f"jaxstyle {__version__}")
-        return 0
+        return None
     name, rest = rest[0], rest[1:]
     if name.startswith("-"):
         near = nearest(name, ("--help", "--version", "--debug"))
@@ -88,7 +91,7 @@ def _dispatched(words: Sequence[str]) -> int:
             raise InputError(f"the following arguments are required: ACTION ({prog} --help)")
         if rest[0] in ("-h", "--help"):
             print(_help_of_actions(prog, command))
-            return 0
+            return None
         if rest[0] not in command.ACTIONS:
             near = nearest(rest[0], command.ACTIONS)
             raise InputError(f"{prog} has no action {rest[0][:40]!r}; it has {', '.join(command.ACTIONS)}{near}")
@@ -96,7 +99,8 @@ def _dispatched(words: Sequence[str]) -> int:
         (options, run), prog = command.ACTIONS[action], f"{prog} {action}"
         about = options.__doc__.partition("\n")[0]
     first, _, description = inspect.cleandoc(about or "").partition("\n\n")
-    return int(run(parse(options, rest, prog=prog, description=description or first)) or 0)
+    code: int | None = run(parse(options, rest, prog=prog, description=description or first))
+    return code
 
 
 def command_names() -> list[str]:
@@ -106,9 +110,9 @@ def command_names() -> list[str]:
 
 
 def _summary(name: str) -> str:
-    """A command's help in one line."""
-    command = importlib.import_module(f"{commands.__name__}.{name}")
-    return (command.__doc__ or "").partition("\n")[0]
+    """A command's help in one line, read and not imported: what all commands need together is slow to load."""
+    source = files(commands).joinpath(f"{name}.py").read_text("utf-8")
+    return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
 
 
 def _help_of_actions(prog: str, command: Any) -> str:
@@ -126,30 +130,6 @@ def _help(names: Sequence[str]) -> str:
     return "\n".join([head, "", what, "", "commands:", *rows, "", EXAMPLES])
 
 
-@contextlib.contextmanager
-def _interrupts_heard() -> Iterator[None]:
-    """A Ctrl-C that hits a finalizer or a callback of the garbage collector, JAX's for one, would be dropped there with
-    a note: here it comes again a moment later, when the main thread is out of it."""
-    before = sys.unraisablehook
-    again: list[threading.Timer] = []
-
-    def hook(dropped: Any) -> None:
-        if not issubclass(dropped.exc_type, KeyboardInterrupt):
-            before(dropped)
-            return
-        again.append(threading.Timer(0.02, _thread.interrupt_main))
-        again[-1].daemon = True
-        again[-1].start()
-
-    sys.unraisablehook = hook
-    try:
-        yield
-    finally:
-        sys.unraisablehook = before
-        for timer in again:
-            timer.cancel()
-
-
 def _line(error: Exception) -> str:
     """An error as one plain line."""
     if isinstance(error, OSError) and error.strerror:
@@ -160,14 +140,17 @@ def _line(error: Exception) -> str:
     return f"{type(error).__name__}: {text[:400]} (--debug shows where)"
 
 
-def _flushed(code: int) -> int:
-    """The exit code once all output has gone where it should; 1 if it cannot, for a full disk say."""
-    try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the interpreter's end is quiet
-        if not isinstance(error, BrokenPipeError):
-            print(f"jaxstyle: the output could not be written: {error.strerror}", file=sys.stderr)
-        return code or 1
-    return code
+def _flushed(code: int | None) -> int:
+    """The exit code once all output has gone where it should. 1 if it could not, to a full disk say. Where its reader,
+    `head` say, has gone, that matters only to a command that has done nothing but print."""
+    out: Any = sys.stdout
+    out.flush()
+    error = out.error
+    if error is None:
+        return code or 0
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())  # so that the interpreter's end is quiet
+    if isinstance(error, BrokenPipeError):
+        return 1 if code is None else code
+    say(f"jaxstyle: the output could not be written: {plain_line(error)}")
+    return code or 1

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from jaxstyle.cli.options import TransferOptions
 from jaxstyle.errors import InputError, one_for_each
-from jaxstyle.pictures.read import Alpha, Picture, mask_of
+from jaxstyle.files import shown
+from jaxstyle.pictures.read import Alpha, Picture, has_colours, mask_of
 
 WHOLE = "all"  # in place of a style's mask
 
@@ -35,6 +36,11 @@ def read_mask(path: str, of: Picture, *, read: Callable[[str, int | None], Pictu
     if max(abs(own[0] - scale * height), abs(own[1] - scale * width)) > 1:
         given, wanted = f"{own[1]} x {own[0]}", f"{width} x {height}"
         raise InputError(f"{path} is {given} pixels; a mask of {of.path} is {wanted}, or in that proportion")
+    if has_colours(picture):
+        raise InputError(
+            f"{shown(path)} has colours; a mask is white where a style goes, black where not, grey between: of a map "
+            "of colours make one such file for each style"
+        )
     values = mask_of(picture, *of.pixels.shape[:2])
     if not values.any():
         raise InputError(f"{path} is black all over; a mask is white where a style goes, or is taken from")

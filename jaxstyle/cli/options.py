@@ -13,6 +13,17 @@ from jaxstyle.cli.values import STEPS, Text
 
 
 @dataclass(frozen=True, kw_only=True)
+class Reading:
+    """What every command that reads pictures can be told.
+
+    Attributes:
+      large: read pictures of more than {MEGAPIXELS} million pixels, too
+    """
+
+    large: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Regions:
     """Regions.
 
@@ -26,13 +37,14 @@ class Regions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TransferOptions:
+class TransferOptions(Reading):
     """Paints CONTENT in the manner of STYLE.
 
     Attributes:
       content: the picture to paint
       styles: the picture, or pictures, to paint like
       out: result (default: CONTENT_STYLE.png, here)
+      overwrite: replace files that are there and not jaxstyle's own, too
       source: begin with a result of jaxstyle and its settings; options given here replace them
       save_every: write a picture every N steps too
       quiet: print only the result's name
@@ -41,7 +53,8 @@ class TransferOptions:
     content: Annotated[str | None, Positional(Text("CONTENT"), "?")] = None
     styles: Annotated[tuple[str, ...], Positional(Text("STYLE"), "*")] = ()
     out: Annotated[str | None, Text("OUT"), Named("-o", "--out")] = None
-    source: Annotated[str | None, Text("PNG"), Named("--from")] = None
+    overwrite: bool = False
+    source: Annotated[str | None, Text("FILE"), Named("--from")] = None
     save_every: Annotated[int | None, STEPS] = None
     quiet: bool = False
     settings: Settings = dataclasses.field(default_factory=Settings)
@@ -51,7 +64,7 @@ class TransferOptions:
     def having(self, **settings: Any) -> Self:
         """The same with these settings, as if they had been given."""
         chosen = dataclasses.replace(self.settings, **settings)
-        return dataclasses.replace(self, settings=chosen, given=self.given | settings.keys())
+        return dataclasses.replace(self, settings=chosen, given=self.given.union(settings))
 
     def chosen(self, name: str) -> Any:
         """A setting, or None where it was not given."""

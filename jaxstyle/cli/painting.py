@@ -1,12 +1,8 @@
 """A transfer on its way to a file. Whatever happens to it, the picture so far is kept."""
 
-import contextlib
 import math
-import signal
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,16 +12,20 @@ import numpy as np
 
 from jaxstyle.cli.coloring import finished, prepared_content, prepared_styles
 from jaxstyle.cli.machine import available_memory
+from jaxstyle.cli.messages import CommandError, name_of, plain_line, say
+from jaxstyle.cli.outputs import Outputs, explained, numbered
 from jaxstyle.cli.records import mask_arrays, origin, save_result
 from jaxstyle.cli.resolve import objective_of, solver_of, weights_of
 from jaxstyle.cli.settings import Settings
 from jaxstyle.cli.sources import Sources
 from jaxstyle.cli.startup import release_freed_memory
-from jaxstyle.cli.terminal import CommandError, StepsBar, plain_line
+from jaxstyle.cli.stopping import STOPPED
+from jaxstyle.cli.terminal import StepsBar
 from jaxstyle.engine.plan import runs_on_cpu
 from jaxstyle.engine.run import DivergedError, Progress, Result
 from jaxstyle.engine.transfer import transfer
 from jaxstyle.errors import InputError
+from jaxstyle.files import shown
 from jaxstyle.networks import Network
 
 
@@ -36,6 +36,7 @@ class Painting:
     sources: Sources
     settings: Settings
     network: Network
+    outputs: Outputs
     quiet: bool = False
     save_every: int | None = None
 
@@ -53,17 +54,16 @@ class Painting:
                 raise DivergedError(0, result.image, result.losses)  # 0: of a scale that would come next
             losses = {name: float(value) for name, value in result.final._asdict().items()}
             extra = {"losses": losses, "evaluations": result.evaluations}
-            self._save(self.sources.out, result.image, "done", **extra)
+            saved = self._save(self.sources.out, result.image, "done", **extra)
         except KeyboardInterrupt:
-            with _uninterrupted():
-                done = f" after {steps_done(self.latest)} steps" if self.latest else ""
-                print(f"jaxstyle: stopped{done}{self._keep('stopped')}", file=sys.stderr)
-            return 130
+            done = f" after {steps_done(self.latest)} steps" if self.latest else ""
+            say(f"jaxstyle: stopped{done}{self._keep('stopped')}")
+            return STOPPED
         except (InputError, CommandError):
             raise
         except Exception as error:
             raise CommandError(self._explain(error)) from error
-        self._announce(result)
+        self._announce(saved, result)
         return 0
 
     def _transfer(self, bar: StepsBar) -> Result:
@@ -96,16 +96,15 @@ class Painting:
                 release_freed_memory()  # the next scale's buffers are of other sizes
             done = steps_done(state)
             if self.save_every and done % self.save_every == 0:
-                path = self.sources.out.with_stem(f"{self.sources.out.stem}_{done:05d}")
-                self._save(path, state.image, "on the way", step=done, losses=_last(state))
+                self._save(numbered(self.sources.out, done), state.image, "on the way", step=done, losses=_last(state))
 
         return watch
 
-    def _announce(self, result: Result) -> None:
+    def _announce(self, saved: Path, result: Result) -> None:
         final, seconds = result.final, time.time() - self.began
         terms = f"content {float(final.content):.3g}, style {float(final.style):.3g}"
         details = f": {_size(result.image)}, {terms}, {seconds:.0f} s"
-        print(f"{self.sources.out}{'' if self.quiet else details}")
+        print(f"{name_of(saved)}{'' if self.quiet else details}")
 
     def _keep(self, status: str, image: Any = None, step: int | None = None) -> str:
         """Saves the picture so far, the latest or rather `image`, if there is one; how the line on it ends."""
@@ -113,8 +112,11 @@ class Painting:
             return ", before the first picture"
         image = self.latest.image if image is None else image
         step = steps_done(self.latest) if step is None else step
-        self._save(self.sources.out, image, status, step=step, losses=_last(self.latest))
-        return f"; {self.sources.out} is the last picture before that, {_size(image)}"
+        try:
+            saved = self._save(self.sources.out, image, status, step=step, losses=_last(self.latest))
+        except CommandError as error:
+            return f"; {error}"
+        return f"; {shown(saved)} is the last picture before that, {_size(image)}"
 
     def _explain(self, error: Exception) -> str:
         """One line on what went wrong, and on the picture so far, which is saved."""
@@ -136,10 +138,14 @@ class Painting:
         begun = self.latest.scale - (self.latest.step < self.latest.steps)  # scales that are complete
         return begun * self.latest.steps + step
 
-    def _save(self, path: Path, image: Any, status: str, **extra: Any) -> None:
+    def _save(self, path: Path, image: Any, status: str, **extra: Any) -> Path:
+        """Saves a picture with its record, and returns where it is."""
         record = {"status": status, **self.origin, "seconds": round(time.time() - self.began, 1), **extra}
-        content = self.sources.content
-        save_result(path, finished(self.settings.color, image, content), content.alpha, record)
+        content, place = self.sources.content, self.outputs.free(path)
+        shows = finished(self.settings.color, image, content)
+        with explained(place):
+            save_result(place, shows, content.alpha, record, overwrite=self.outputs.overwrite)
+        return place
 
 
 def chunk(every: int, steps: int) -> int:
@@ -154,19 +160,6 @@ def chunk(every: int, steps: int) -> int:
 def steps_done(state: Progress) -> int:
     """Steps over all scales."""
     return (state.scale - 1) * state.steps + state.step
-
-
-@contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Another Ctrl-C must not cost the picture that the first one left."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _last(state: Progress) -> dict[str, float]:

@@ -2,8 +2,8 @@
 
 A field says by its annotation what it takes: `Annotated[int, Whole(1, 10)]` is `--name N`, a bool is a switch, and
 `Several`, `Positional` and `Named` say the rest. Its line under "Attributes:" in the docstring is its help, in which
-{NAME} stands for a default of `jaxstyle.defaults`. A field that is itself such a dataclass adds the options of that one,
-in a group for each dataclass that it inherits from.
+{NAME} stands for a default of `jaxstyle.defaults`. A field that is itself such a dataclass adds the options of that
+one, in a group for each dataclass that it inherits from.
 
 Nothing here is slow to import.
 """
@@ -212,12 +212,13 @@ def parse(options: type[Options], words: Sequence[str], *, prog: str, descriptio
     parser.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     namespace, rest = parser.parse_known_args(words)
     if rest:
-        known = [name for field in (*own.values(), *settings.values()) for name in field.names]
+        optional = (x for x in (*own.values(), *settings.values()) if not isinstance(x.takes, Positional))
+        known = [name for field in optional for name in field.names]
         parser.error(_too_much(rest[0], known))
     found = vars(namespace)
     values: dict[str, Any] = {name: found[name] for name in own if name in found}
     if "given" in names:
-        values["given"] = frozenset(found) & settings.keys()
+        values["given"] = frozenset(found.keys() & settings.keys())
     if "axes" in names:
         values["axes"] = tuple(Axis(name, found[name]) for name in found if name in swept and len(found[name]) > 1)
     chosen = {name: found[name][0] if name in swept else found[name] for name in settings if name in found}

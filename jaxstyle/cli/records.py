@@ -10,18 +10,15 @@ import jax
 import numpy as np
 
 from jaxstyle import __version__
+from jaxstyle.cli.earlier import MASKS
 from jaxstyle.cli.masks import MaskFile
-from jaxstyle.cli.settings import Settings
+from jaxstyle.cli.settings import NetworkSettings, Settings
 from jaxstyle.cli.sources import Sources
-from jaxstyle.cli.terminal import CommandError, plain_line
-from jaxstyle.errors import InputError
 from jaxstyle.files import plain_values
 from jaxstyle.pictures.read import Picture
 from jaxstyle.pictures.resample import resize
 from jaxstyle.pictures.write import save_image
 from jaxstyle.weights import show
-
-MASKS = ("masks", "style_masks")
 
 
 def origin(sources: Sources, settings: Settings, *, held: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -32,13 +29,18 @@ def origin(sources: Sources, settings: Settings, *, held: Mapping[str, Any] | No
         "init": sources.start and file_record(sources.start),
         **mask_records(sources),
         "settings": dict(vars(settings)),
-        **made_with(settings.weights or settings.network, held=held),
+        **made_with(settings, held=held),
     }
 
 
-def made_with(weights: str, *, held: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """What of a record is neither picture nor setting, for a file of weights or a network's name."""
-    held = held or show(weights)
+def known_of(network: NetworkSettings) -> dict[str, Any]:
+    """What is known of a network's weights."""
+    return show(network.weights or network.network, preprocessing=network.preprocessing)
+
+
+def made_with(network: NetworkSettings, *, held: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What of a record is neither picture nor setting; `held` is what is known of the weights."""
+    held = held or known_of(network)
     names = ("jax", "jaxlib", "flax", "optax", "jaxopt", "numpy")
     return {
         "weights": {key: held[key] for key in ("sha256", "preprocessing")},
@@ -69,19 +71,22 @@ def file_record(picture: Picture | MaskFile) -> dict[str, str]:
 
 
 def made_from(record: Mapping[str, Any]) -> Any:
-    """What must be equal for two pictures to be the same, as plain values: all but names, versions and device."""
-    pictures = [record["content"], *record["styles"], record["init"]]
-    hashes = [picture and picture["sha256"] for picture in pictures]
-    masks = {name: [mask and mask["sha256"] for mask in record[name]] for name in MASKS if record.get(name)}
-    return plain_values([hashes, record["settings"], record["weights"]["sha256"], *([masks] if masks else [])])
+    """What must be equal for two pictures to be the same, as plain values: all but names, versions and device. None for
+    a record that is not one of a transfer."""
+    try:
+        pictures = [record["content"], *record["styles"], record["init"]]
+        hashes = [picture and picture["sha256"] for picture in pictures]
+        masks = {name: [mask and mask["sha256"] for mask in record[name]] for name in MASKS if record.get(name)}
+        return plain_values([hashes, record["settings"], record["weights"]["sha256"], *([masks] if masks else [])])
+    except (KeyError, TypeError):
+        return None
 
 
-def save_result(path: Path, image: Any, alpha: np.ndarray | None, record: Mapping[str, Any]) -> None:
+def save_result(
+    path: Path, image: Any, alpha: np.ndarray | None, record: Mapping[str, Any], *, overwrite: bool = False
+) -> None:
     """Saves a picture with its record; the content's opacity goes with it."""
     pixels = np.asarray(image)
     if alpha is not None and alpha.shape != pixels.shape[:2]:
         alpha = resize(np.repeat(alpha[..., None], 3, 2), *pixels.shape[:2])[..., 0]
-    try:
-        save_image(path, pixels, record, alpha)
-    except (OSError, InputError) as error:  # not the user's input: it was possible when we began
-        raise CommandError(f"{path} could not be written: {plain_line(error)}") from error
+    save_image(path, pixels, record, alpha, overwrite=overwrite)

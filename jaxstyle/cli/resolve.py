@@ -2,7 +2,6 @@
 engine."""
 
 import functools
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 
 from jaxstyle import defaults
 from jaxstyle.cli.machine import usual_precision
+from jaxstyle.cli.messages import say
 from jaxstyle.cli.options import TransferOptions
 from jaxstyle.cli.settings import FIELDS, NetworkSettings, Settings, check_count
 from jaxstyle.cli.terminal import download_bar
@@ -60,7 +60,7 @@ def usual_network(weights: str | None = None, *, quiet: bool = False) -> str:
         with download_bar(quiet) as downloading:
             fetch(defaults.FULL_NETWORK, None, downloading.progress, downloading.notice)
     except DownloadError as error:
-        print(f"painting with {defaults.NETWORK}, since {error}", file=sys.stderr)
+        say(f"painting with {defaults.NETWORK}, since {error}")
         return defaults.NETWORK
     return defaults.FULL_NETWORK
 
@@ -83,7 +83,10 @@ def _usual(given: Mapping[str, Any], size: int) -> Settings:
     if not chosen.coarse_to_fine:
         settings = replace(settings, min_size=size)
     if optimizer != chosen.optimizer:
-        settings = replace(settings, optimizer=optimizer, rate=defaults.ADAM_RATE if optimizer == "adam" else None)
+        settings = replace(settings, optimizer=optimizer, rate=None)
+        if optimizer == "adam":
+            steps = defaults.ADAM_STEPS if chosen.steps == defaults.STEPS else chosen.steps
+            settings = replace(settings, rate=defaults.ADAM_RATE, steps=steps)
     return replace(settings, margin=defaults.MARGIN if given.get("mix_layers") else 0)
 
 
@@ -152,6 +155,7 @@ def open_network(settings: NetworkSettings, quiet: bool) -> Network:
             pooling=settings.pooling,
             padding=settings.padding,
             dtype=settings.precision,
+            preprocessing=settings.preprocessing,
             progress=downloading.progress,
             notice=downloading.notice,
         )

@@ -16,6 +16,7 @@ from jaxstyle.cli.values import (
     NETWORK,
     NUMBER,
     POSITIVE,
+    PREPROCESSING,
     SEED,
     SHARE,
     SIDE,
@@ -38,7 +39,9 @@ class NetworkSettings:
 
     Attributes:
       network: what sees the pictures (default: {NETWORK} on CPUs, {FULL_NETWORK} on GPUs and TPUs)
-      weights: weights: .h5, .pth, .safetensors or .whl
+      weights: weights: .h5, .keras, .pth, .safetensors or .whl
+      preprocessing: what the weights were trained to see: keras, BGR up to 255 as Oxford's VGG; torchvision, normalised
+        RGB (default: what the file says, or is found out of it)
       pooling: (default: the network's own)
       padding: (default: the network's own)
       precision: of convolutions (default: bfloat16 on TPUs and on GPUs from Ampere on, else float32)
@@ -46,6 +49,7 @@ class NetworkSettings:
 
     network: Annotated[str, NETWORK] = defaults.NETWORK
     weights: Annotated[str | None, Text("FILE"), FIXED] = None
+    preprocessing: Annotated[str | None, PREPROCESSING, FIXED] = None
     pooling: Annotated[str | None, Choice(("max", "average"), "HOW")] = None
     padding: Annotated[str | None, Choice(("zero", "edge", "reflect"), "HOW")] = None
     precision: Annotated[str, Choice(("float32", "bfloat16"), "TYPE")] = "float32"
@@ -129,14 +133,14 @@ class SolverSettings:
     Attributes:
       optimizer: what moves the pixels
       rate: Adam's learning rate
-      steps: at each size
+      steps: at each size (default: {STEPS}; of Adam {ADAM_STEPS})
       init: content, noise, style, blur, or a picture FILE
       average: decay of a running mean of the iterates, such as 0.95 (default: off)
       seed: of what is drawn at random
     """
 
-    optimizer: Annotated[str, SOLVER] = "adam"
-    rate: Annotated[float | None, POSITIVE] = defaults.ADAM_RATE  # None for solvers that find it themselves
+    optimizer: Annotated[str, SOLVER] = defaults.SOLVER
+    rate: Annotated[float | None, POSITIVE] = None  # None for solvers that find it themselves
     steps: Annotated[int, STEPS] = defaults.STEPS
     init: Annotated[str, Text("START")] = "content"
     average: Annotated[float, FRACTION] = 0.0

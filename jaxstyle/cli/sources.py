@@ -1,17 +1,17 @@
 """What a transfer reads, and all that can be checked of it without JAX."""
 
+import functools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from jaxstyle import defaults
 from jaxstyle.cli.masks import WHOLE, MaskFile, check_mask_counts, read_mask
-from jaxstyle.cli.options import TransferOptions
+from jaxstyle.cli.options import Reading, TransferOptions
 from jaxstyle.cli.settings import check_count
 from jaxstyle.errors import InputError, nearest, one_for_each
-from jaxstyle.pictures.read import MAX_SIDE, MIN_SIDE, Picture, load_picture
-from jaxstyle.pictures.write import check_writable
+from jaxstyle.pictures.read import MAX_SIDE, MIN_SIDE, Picture, load_picture, own_size
 from jaxstyle.presets import PRESETS
 
 LONGEST_STEM = 100  # bytes of each picture's name in the default name of a result; a file's name has 255
@@ -37,26 +37,30 @@ class Sources:
         return min(self.content.pixels.shape[:2])
 
 
-def read_sources(options: TransferOptions) -> Sources:
-    """Checks the options against each other, and reads the pictures."""
+def result_name(options: TransferOptions) -> Path:
+    """Where the result goes: the name given, or the content's and the first style's."""
     assert options.content is not None
-    out = Path(default_name(options.content, options.styles[0]) if options.out is None else options.out)
-    check_options(options)
-    check_writable(out)
-    _check_keeps_sources(out, options)
-    return read_pictures(options, out)
+    return Path(default_name(options.content, options.styles[0]) if options.out is None else options.out)
+
+
+def files_of(options: TransferOptions) -> list[str | None]:
+    """The files that a transfer reads; None for those of which there are none."""
+    regions, init = options.regions, options.settings.init
+    masks = (*(regions.masks or ()), *(regions.style_masks or ()))
+    start = None if init in defaults.STARTS else init
+    return [options.content, *options.styles, *masks, start, options.settings.weights, options.source]
 
 
 def read_pictures(options: TransferOptions, out: Path, *, read: Read | None = None) -> Sources:
     """Reads the pictures of a transfer, once its options are checked, at the size of its result."""
     assert options.content is not None
-    read, settings = read or read_picture, options.settings
-    content = read(options.content, options.chosen("size"))
-    size = options.chosen("size") or min(defaults.SIZE, max(content.pixels.shape[:2]))
+    read, settings = read or reader(options), options.settings
+    chosen = options.chosen("size")
+    own = 0 if chosen else max(own_size(options.content, large=options.large))
+    size = chosen or min(defaults.SIZE, own)
     if (coarsest := options.chosen("min_size")) and coarsest > size:
         raise InputError(f"--min-size is {coarsest}; it can be at most the size of the result, {size}")
-    if size < max(content.pixels.shape[:2]):
-        content = read(options.content, size)
+    content = read(options.content, size if chosen or size < own else None)
     if settings.margin > (side := min(content.pixels.shape[:2])):
         raise InputError(
             f"--margin is {settings.margin}; it can be at most the short side of {options.content}, {side}"
@@ -87,11 +91,11 @@ def default_name(content: str, style: str) -> str:
     return f"{short_stem(content)}_{short_stem(style)}.png"
 
 
-def short_stem(path: str) -> str:
-    """A picture's name without its ending, of no more than 100 bytes."""
+def short_stem(path: str, longest: int = LONGEST_STEM) -> str:
+    """A picture's name without its ending, of no more than so many bytes."""
     stem = Path(path).stem
-    if len(os.fsencode(stem)) > LONGEST_STEM:
-        stem = os.fsencode(stem)[:LONGEST_STEM].decode("utf-8", "ignore")
+    while len(os.fsencode(stem)) > longest:
+        stem = stem[:-1]
     return stem
 
 
@@ -108,12 +112,17 @@ def check_options(options: TransferOptions) -> None:
     check_mask_counts(options)
     optimizer = options.chosen("optimizer") or PRESETS[settings.preset].optimizer
     if options.chosen("rate") is not None and optimizer != "adam":
-        raise InputError(f"--rate is Adam's; {optimizer} finds the length of its steps itself")
+        raise InputError(f"--rate is Adam's; {optimizer} finds the length of its steps itself (--optimizer adam)")
 
 
-def read_picture(path: str, size: int | None) -> Picture:
+def reader(options: Reading) -> Read:
+    """`read_picture` as the options have it."""
+    return functools.partial(read_picture, large=options.large)
+
+
+def read_picture(path: str, size: int | None, *, large: bool = False) -> Picture:
     """A picture resized. One of a few pixels, which enlarged has nothing to show, is a mistake."""
-    picture = load_picture(path, size)
+    picture = load_picture(path, size, large=large)
     if min(picture.own_size) < MIN_SIDE:
         height, width = picture.own_size
         raise InputError(f"{path} is {width} x {height} pixels; at least {MIN_SIDE} a side are needed")
@@ -128,20 +137,3 @@ def starting_picture(init: str, size: int, *, read: Read) -> Picture | None:
         words = ", ".join(defaults.STARTS)
         raise InputError(f"--init {init!r} is neither a file nor one of {words}{nearest(init, defaults.STARTS)}")
     return read(init, size)
-
-
-def _check_keeps_sources(out: Path, options: TransferOptions) -> None:
-    """The result must not replace what it is made from."""
-    for path in _files(options):
-        if out.exists() and os.path.exists(path) and os.path.samefile(out, path):
-            raise InputError(f"--out {out} would replace {path}, which is read; name another file")
-
-
-def _files(options: TransferOptions) -> Iterator[str]:
-    assert options.content is not None
-    yield from (options.content, *options.styles)
-    yield from (*(options.regions.masks or ()), *(options.regions.style_masks or ()))
-    if options.settings.init not in defaults.STARTS:
-        yield options.settings.init
-    if options.settings.weights:
-        yield options.settings.weights

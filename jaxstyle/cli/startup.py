@@ -1,16 +1,21 @@
-"""What a command changes of its process, at its start: JAX's configuration, and the memory allocator. The library changes
-nothing."""
+"""What a command changes of its process, at its start: JAX's configuration, and the memory allocator. The library
+changes nothing."""
 
 import contextlib
 import ctypes
 import functools
+import glob
 import os
+import re
 import sys
+import warnings
+from pathlib import Path
+from typing import Any
 
 import jax
 
 from jaxstyle.cli.machine import cores
-from jaxstyle.cli.terminal import CommandError, plain_line
+from jaxstyle.cli.messages import CommandError, plain_line
 from jaxstyle.weights import cache_folder
 
 _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8  # from glibc's malloc.h
@@ -55,6 +60,8 @@ def start_jax(*, distributed: bool = False, lanes: int = 1) -> None:
     if lanes > 1 and not distributed and "host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
         jax.config.update("jax_num_cpu_devices", min(lanes, cores()))
     if distributed:
+        with contextlib.suppress(AttributeError):  # versions of JAX that leave SIGTERM alone
+            jax.config.update("jax_enable_preemption_service", False)
         count, own = (os.environ.get(name) for name in ("JAX_NUM_PROCESSES", "JAX_PROCESS_ID"))
         try:
             jax.distributed.initialize(
@@ -68,3 +75,25 @@ def start_jax(*, distributed: bool = False, lanes: int = 1) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+        mend_compiled(folder)
+
+
+def mend_compiled(folder: Path) -> None:
+    """Removes compiled programs that JAX finds damaged, cut short by a kill say, as soon as it warns of one.
+
+    JAX then compiles, and keeps what it has compiled; as long as the damaged file is there, it would do so at each
+    start. The warning names the function: all its programs go.
+    """
+    told = r"Error reading persistent compilation cache entry for '([^']+)'"
+    warnings.filterwarnings("always", told)
+    show = warnings.showwarning
+
+    def noticed(message: Warning | str, *about: Any, **more: Any) -> None:
+        match = re.match(told, str(message))
+        if match is None:
+            show(message, *about, **more)
+            return
+        for path in folder.glob(f"{glob.escape(match[1])}-*"):
+            path.unlink(missing_ok=True)
+
+    warnings.showwarning = noticed

@@ -1,17 +1,16 @@
 """What the commands that look into one picture share: what they read and write, their network and record."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from jaxstyle import defaults
+from jaxstyle.cli.outputs import Outputs
 from jaxstyle.cli.settings import NetworkSettings
 from jaxstyle.cli.sources import read_picture, short_stem
-from jaxstyle.errors import InputError
-from jaxstyle.pictures.read import Picture
-from jaxstyle.studies.figures import check_figure
+from jaxstyle.pictures.read import Picture, own_size
+from jaxstyle.studies.figures import check_figure, files_of_figure
 
 if TYPE_CHECKING:
     from jaxstyle.networks import Network
@@ -27,8 +26,16 @@ class StudyOptions(Protocol):
         """The picture's file."""
 
     @property
+    def large(self) -> bool:
+        """Whether it may have any number of pixels."""
+
+    @property
     def out(self) -> str | None:
         """The figure's file."""
+
+    @property
+    def overwrite(self) -> bool:
+        """Whether files that are not jaxstyle's may be replaced."""
 
     @property
     def network(self) -> NetworkSettings:
@@ -48,6 +55,14 @@ def figure_name(options: StudyOptions, ending: str) -> Path:
     return check_figure(f"{short_stem(options.picture)}_{ending}.png" if options.out is None else options.out)
 
 
+def outputs_of(options: StudyOptions, figure: Path, pictures: Sequence[Path] = ()) -> Outputs:
+    """The figure, with what lies beside it, and pictures, each with its record."""
+    outputs = Outputs(read=(options.picture, options.network.weights), overwrite=options.overwrite)
+    outputs.add(*files_of_figure(figure))
+    outputs.add_pictures(*pictures)
+    return outputs
+
+
 def default_layers(network: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The network's content and style layers. Loads JAX, so ask for them only where none are given."""
     from jaxstyle.networks import ARCHITECTURES
@@ -55,22 +70,11 @@ def default_layers(network: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return ARCHITECTURES[network].content_layers, ARCHITECTURES[network].style_layers
 
 
-def check_keeps_sources(options: StudyOptions, results: Sequence[Path]) -> None:
-    """No result may replace what it is made from."""
-    for path in filter(None, (options.picture, options.network.weights)):
-        for result in results:
-            if result.exists() and os.path.exists(path) and os.path.samefile(result, path):
-                raise InputError(
-                    f"--out {options.out or result} would replace {path}, which is read; name another file"
-                )
-
-
-def read_study(path: str, size: int | None) -> Picture:
+def read_study(options: StudyOptions, size: int | None) -> Picture:
     """The picture, its long side `size`, or its own up to the default."""
-    picture = read_picture(path, size)
-    if size is None and max(picture.pixels.shape[:2]) > defaults.STUDY_SIZE:
-        picture = read_picture(path, defaults.STUDY_SIZE)
-    return picture
+    if size is None and max(own_size(options.picture, large=options.large)) > defaults.STUDY_SIZE:
+        size = defaults.STUDY_SIZE
+    return read_picture(options.picture, size, large=options.large)
 
 
 def open_study(
@@ -95,4 +99,4 @@ def open_study(
     check_layers(Network(params, chosen.network, module, "keras"), objective)
     network = open_network(chosen, options.quiet)
     check_layers(network, objective)  # again: a file of weights may lack the deepest
-    return network, {"settings": vars(chosen) | dict(settings), **made_with(chosen.weights or chosen.network)}
+    return network, {"settings": vars(chosen) | dict(settings), **made_with(chosen)}

@@ -1,8 +1,6 @@
-"""The terminal: a command's error, and progress on stderr, a bar on a terminal; elsewhere, into a log say, a line for each
-scale or download."""
+"""Progress on standard error: a bar on a terminal; elsewhere, into a log say, a line for each scale or download."""
 
 import contextlib
-import sys
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
@@ -11,22 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from rich import progress
 from rich.console import Console
 
-from jaxstyle.errors import InputError
+from jaxstyle.cli import stopping
+from jaxstyle.cli.messages import printable, say
 
 if TYPE_CHECKING:
     from jaxstyle.engine.run import Progress
-
-
-class CommandError(Exception):
-    """A command failed, and not for what the user gave. The message is one plain line."""
-
-
-def plain_line(error: Exception) -> str:
-    """An error of another program as the end of a line."""
-    if isinstance(error, OSError):
-        return error.strerror or str(error)
-    text = " ".join(str(error).split())[:400]
-    return text if isinstance(error, InputError) else f"{type(error).__name__}: {text} (--debug shows where)"
 
 
 def _bar_console(console: Console) -> Console:
@@ -63,6 +50,7 @@ class Bar:
         self._progress.stop()
 
     def _show(self, done: int, what: str, terms: str, **fields: Any) -> None:
+        stopping.check()
         task = self._progress.tasks[0]
         speed = f"{task.speed:.1f}/s" if task.speed else ""
         self._progress.update(self._task, completed=done, description=what, terms=terms, speed=speed, **fields)
@@ -81,7 +69,7 @@ class StepsBar(Bar):
         done, all_steps = (state.scale - 1) * state.steps + state.step, state.scales * state.steps
         size, terms = f"{width} x {height}", f"loss {total:.3g} (content {content:.3g}, style {style:.3g})"
         if self._lines and state.step == state.steps:
-            print(f"{size}: {done}/{all_steps} steps, {terms}", file=sys.stderr)
+            say(f"{size}: {done}/{all_steps} steps, {terms}")
         self._show(done, size, terms, total=all_steps)
 
 
@@ -104,7 +92,7 @@ class SweepBar(Bar):
         """Some pictures more are saved."""
         self._before, self._saved = self._before + steps, self._saved + pictures
         if self._lines:
-            print(f"{self._saved}/{self._pictures} pictures, {time.time() - self._began:.0f} s", file=sys.stderr)
+            say(f"{self._saved}/{self._pictures} pictures, {time.time() - self._began:.0f} s")
 
 
 class PartsBar(Bar):
@@ -132,7 +120,7 @@ class PartsBar(Bar):
     def say(self, line: str) -> None:
         """A line for who has no bar to watch."""
         if self._lines:
-            print(line, file=sys.stderr)
+            say(line)
 
 
 class Downloading(NamedTuple):
@@ -158,11 +146,11 @@ def download_bar(quiet: bool = False) -> Iterator[Downloading]:
 
         def update(done: int, total: int) -> None:
             if lines and shown.tasks[0].total != total:
-                print(f"downloading {total / 1e6:.1f} MB", file=sys.stderr)
+                say(f"downloading {total / 1e6:.1f} MB")
             shown.update(task, completed=done, total=total or None, visible=True)
 
         def notice(line: str) -> None:
             if not quiet:
-                console.print(line, soft_wrap=True, markup=False, highlight=False)
+                console.print(printable(line), soft_wrap=True, markup=False, highlight=False)
 
         yield Downloading(update, notice)

@@ -86,9 +86,9 @@ class Whole(Kind):
 
     def read(self, word: str) -> int:
         """The number."""
-        if not re.fullmatch(r"[+-]?\d{1,18}", word):
+        if not re.fullmatch(r"[+-]?\d{1,18}", word) or not self.least <= int(word) <= self.most:
             raise ValueError(f"{word[:40]!r} is not a whole number from {self.least} to {self.most}")
-        return self.check(int(word))
+        return int(word)
 
     def check(self, value: Any) -> int:
         """The number."""
@@ -298,6 +298,7 @@ FRACTION = Number(below=1)
 SHARE = Share()
 LAYERS = Text("NAME")
 NETWORK = Choice(tuple(defaults.NETWORKS), "NAME")
+PREPROCESSING = Choice(defaults.PREPROCESSINGS, "HOW")
 COLORING = Choice(defaults.COLORINGS, "HOW", (("content", defaults.CONTENT_COLORING),))
 SOLVER = Choice(defaults.SOLVERS, "NAME")
-STYLE_LOSS = Choice(defaults.STYLE_LOSSES, "NAME")
+STYLE_LOSS = Choice(tuple(defaults.STYLE_LOSSES), "NAME")

@@ -6,12 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from jaxstyle.engine.plan import Plan
 from jaxstyle.engine.scales import scaled_size, scales_of
 from jaxstyle.engine.steps import compile_scale
 from jaxstyle.errors import InputError
 from jaxstyle.networks import Network
+from jaxstyle.objective import LossTerms
 
 # Of the features of all layers in one picture: what no step of it was seen to exceed (0.8 on CPU, 1.9 on TPU).
 MOST = 3
@@ -36,6 +38,8 @@ def bytes_needed(plan: Plan) -> int:
         memory = executable.memory_analysis()
         sizes = (memory.temp_size_in_bytes, memory.argument_size_in_bytes, memory.output_size_in_bytes)
         largest = max(largest, sum(sizes) - memory.alias_size_in_bytes)
+    if plan.program.solver.has_inner_loop and plan.on_cpu:  # the state is beside the programs, in none of them
+        largest += _state(plan)
     return largest
 
 
@@ -54,14 +58,14 @@ def check_memory(plan: Plan, *, available: int | None = None) -> None:
     if plan.traced:
         return
     available = free_memory(plan.device) if available is None else available
-    if available is None or MOST * _features(plan) < available:
+    if available is None or MOST * _features(plan) + _state(plan) < available:
         return
     try:
         needed = bytes_needed(plan)
     except jax.errors.JaxRuntimeError as error:  # compilers for accelerators refuse by themselves
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
-        needed = MOST * _features(plan)
+        needed = MOST * _features(plan) + _state(plan)
     if needed > available:
         raise too_large(plan.network, plan.scales[-1].picture, needed, available, lambda size: bytes_at(plan, size))
 
@@ -90,6 +94,17 @@ def _features(plan: Plan) -> int:
     shape = jax.ShapeDtypeStruct(largest.shape[-3:], largest.dtype)
     found = jax.eval_shape(lambda network, x: network.features(x, names[: deepest + 1]), plan.network, shape)
     return sum(math.prod(x.shape) * x.dtype.itemsize for x in found.values())
+
+
+def _state(plan: Plan) -> int:
+    """Bytes of the solver's state at the last scale."""
+    image = jax.ShapeDtypeStruct((*plan.scales[-1].size, 3), plan.inputs.content.dtype)
+
+    def evaluated(image: jax.Array) -> Any:
+        return (jnp.zeros(()), LossTerms(*[jnp.zeros(())] * len(LossTerms._fields))), image
+
+    found = jax.eval_shape(lambda image: plan.program.solver.init(evaluated, image), image)
+    return sum(math.prod(x.shape) * x.dtype.itemsize for x in jax.tree.leaves(found))
 
 
 def bytes_at(plan: Plan, size: tuple[int, int]) -> int:

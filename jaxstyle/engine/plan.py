@@ -30,7 +30,7 @@ from jaxstyle.networks import Network
 from jaxstyle.objective import Objective, Weights, default_objective
 from jaxstyle.ops.compile import is_traced, platform_of
 from jaxstyle.regions import Masks
-from jaxstyle.solvers import Adam, Solver
+from jaxstyle.solvers import Adam, Lbfgs, Solver
 from jaxstyle.types import Key, Pictures, StyleMask
 
 CPU_CHUNK = 10  # steps between two looks at the result
@@ -119,7 +119,7 @@ def make_plan(
     weights: Weights | None = None,
     objective: Objective | None = None,
     solver: Solver | None = None,
-    steps: int = defaults.STEPS,
+    steps: int | None = None,
     init: Start | Pictures = "content",
     min_size: int | None = None,
     sizes: Sequence[tuple[int, int]] | None = None,
@@ -143,7 +143,8 @@ def make_plan(
     Raises:
       InputError: an argument that cannot be used.
     """
-    weights, objective, solver = weights or Weights(), objective or default_objective(network), solver or Adam()
+    weights, objective, solver = weights or Weights(), objective or default_objective(network), solver or Lbfgs()
+    steps = solver.usual_steps if steps is None else steps
     pictures = [styles] if isinstance(styles, np.ndarray | jax.Array) and (batch or styles.ndim == 3) else [*styles]
     check_pictures(content, pictures, smallest=network.module.smallest, batch=batch)
     check_layers(network, objective)

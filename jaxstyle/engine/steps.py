@@ -33,7 +33,7 @@ from jaxstyle.objective import (
 from jaxstyle.ops.compile import compiled
 from jaxstyle.ops.resize import sized
 from jaxstyle.regions import Regions, cover_of, layer_masks, style_shares
-from jaxstyle.solvers import Info, ValueAndGrad
+from jaxstyle.solvers import BoxedLbfgs, Info, Point, ValueAndGrad
 from jaxstyle.types import Image, Key, Picture, Scalar
 
 
@@ -207,7 +207,7 @@ def compiled_first(problem: Problem, image: Array, rate: Number | None, *, progr
 
 # How steps are compiled, which the device decides. On accelerators a chunk of steps is one compiled loop. XLA's CPU
 # convolutions are several times slower inside any loop (jax issue 12868), so there each step is a program of its own;
-# and of a solver with a loop inside the step only the loss is compiled, its line search runs in Python.
+# and of a solver with a loop inside the step the loss is one, between whose calls its line search runs in Python.
 
 
 @dataclass(frozen=True)
@@ -217,6 +217,7 @@ class Executables:
     Attributes:
       prepare: (network, inputs, image before) -> (targets, image).
       evaluate: (problem, image) -> ((total, terms), gradient), where the line search runs in Python; else None.
+      solver: what has the `init` and `step` of the solver then.
       first: (problem, image, rate) -> state; None where `evaluate` is not.
       step: (problem, state) -> (state, info) of one step on a CPU, (problem, state without the solver's, the solver's)
         -> (state, infos) of a chunk on an accelerator; None where `evaluate` is not.
@@ -224,12 +225,13 @@ class Executables:
 
     prepare: Any
     evaluate: Any = None
+    solver: Any = None
     first: Any = None
     step: Any = None
 
     @property
     def all(self) -> list[Any]:
-        """Those that there are."""
+        """Those that there are of the loss."""
         return [x for x in (self.prepare, self.evaluate, self.first, self.step) if x is not None]
 
 
@@ -253,8 +255,11 @@ def compile_scale(plan: Plan, number: int) -> Executables:
     )
     problem = Problem(network, targets, inputs.weights.of_terms)
     if plan.on_cpu and program.solver.has_inner_loop:
-        evaluated, _ = compiled_evaluate.ahead(problem, image, program=program, placed=placed)
-        return Executables(prepared, evaluate=evaluated)
+        evaluated, ((total, terms), gradient) = compiled_evaluate.ahead(problem, image, program=program, placed=placed)
+        solver: Any = program.solver
+        if isinstance(solver, BoxedLbfgs):
+            solver = solver.ahead(image, Point(total, terms, gradient), placed=placed)
+        return Executables(prepared, evaluate=evaluated, solver=solver)
     first, state = compiled_first.ahead(problem, image, inputs.rate, program=program, placed=placed)
     if plan.on_cpu:
         step, _ = compiled_step.ahead(problem, state, program=program, placed=placed)
@@ -290,7 +295,10 @@ def make_runner(plan: Plan, executables: Executables, before: Array | None) -> R
     targets, image = executables.prepare(plan.network, plan.inputs, before)
     problem = Problem(plan.network, targets, plan.inputs.weights.of_terms)
     if executables.evaluate is not None:
-        evaluated = functools.partial(executables.evaluate, problem)
+        evaluated, program = (
+            functools.partial(executables.evaluate, problem),
+            program._replace(solver=executables.solver),
+        )
         state = State(image, program.solver.init(evaluated, image), jnp.zeros_like(image), jnp.zeros((), jnp.int32))
         step = _one_by_one(lambda state: advance(evaluated, state, program))
         return Runner(targets, state, step, lambda image: evaluated(image)[0][1])

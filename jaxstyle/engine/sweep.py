@@ -15,7 +15,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jaxstyle import defaults
 from jaxstyle.engine.checks import check_whole
 from jaxstyle.engine.inputs import from_table, table_of
 from jaxstyle.engine.memory import bytes_at, bytes_needed, free_memory, too_large
@@ -43,7 +42,7 @@ def sweep(
     weights: Weights | None = None,
     objective: Objective | None = None,
     solver: Solver | None = None,
-    steps: int = defaults.STEPS,
+    steps: int | None = None,
     init: Start | Pictures = "content",
     min_size: int | None = None,
     average: float = 0.0,
@@ -74,8 +73,8 @@ def sweep(
       network: from `load_network`.
       weights: leaves (...), `layers` (..., n), `mix` (..., k) and `mix_layers` (..., n, k).
       objective: layers and formulae; None: the network's layers.
-      solver: `Adam`, `Lbfgs` or `OptaxLbfgs`; Adam's rate may be (...).
-      steps: at each scale.
+      solver: `Lbfgs`, which is the default, `OptaxLbfgs` or `Adam`, whose rate may be (...).
+      steps: at each scale; None for 40, or 80 of `Adam`, whose steps are shorter.
       init: "content", "noise", "style", "blur", or pictures (..., h, w, 3).
       min_size: see `transfer`.
       average: see `transfer`.
@@ -154,7 +153,8 @@ def batches(
         part = np.asarray(chosen[start : start + width])
         padded = np.append(part, np.repeat(part[-1:], width - len(part)))  # of one width: a single program
         result = run(_spread(plan.part(padded)), on_progress=_first_lanes(on_progress, len(part)))
-        yield Batch(part, jax.tree.map(lambda x, count=len(part): x[:count], result))
+        count = len(part)
+        yield Batch(part, jax.tree.map(lambda x, count=count: x[:count], result))
 
 
 def one_by_one(plan: Plan) -> bool:

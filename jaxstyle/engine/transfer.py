@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 
-from jaxstyle import defaults
 from jaxstyle.engine.memory import check_memory
 from jaxstyle.engine.plan import make_plan
 from jaxstyle.engine.run import Progress, Result, run
@@ -22,7 +21,7 @@ def transfer(
     weights: Weights | None = None,
     objective: Objective | None = None,
     solver: Solver | None = None,
-    steps: int = defaults.STEPS,
+    steps: int | None = None,
     init: Start | Picture = "content",
     min_size: int | None = None,
     average: float = 0.0,
@@ -48,8 +47,8 @@ def transfer(
       network: from `load_network`.
       weights: of the terms; new values do not recompile.
       objective: layers and formulae; None: the network's layers.
-      solver: `Adam`, `Lbfgs` or `OptaxLbfgs`.
-      steps: at each scale.
+      solver: `Lbfgs`, which is the default, `OptaxLbfgs` or `Adam`.
+      steps: at each scale; None for 40, or 80 of `Adam`, whose steps are shorter.
       init: "content", "noise", "style", "blur", or a picture.
       min_size: long side in pixels of the coarsest scale; None for 128. Equal to the content's: a single scale.
       average: decay of a running mean of the images, in [0, 1), which is then the result; 0 for the last image.

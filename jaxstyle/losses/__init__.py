@@ -9,6 +9,7 @@ A style loss is a pair of functions: a statistic of the style's features, taken 
 features from it, taken at each step. Both take a mask. `STYLE_LOSSES` has them by name.
 """
 
+import importlib
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxstyle import defaults
 from jaxstyle.losses.cmd import CentralMoments, central_moments, cmd_loss
 from jaxstyle.losses.content import content_loss, half_squared_error, mean_squared_error
 from jaxstyle.losses.gaussian import (
@@ -40,7 +42,6 @@ from jaxstyle.losses.sampling import Points, cells, points
 from jaxstyle.losses.sliced import directions, quantiles, sliced_loss
 from jaxstyle.losses.variation import (
     absolute_variation_255,
-    excess,
     nine_point_variation,
     no_variation,
     periodic_variation,
@@ -65,7 +66,6 @@ __all__ = [
     "deviations",
     "deviations_loss",
     "directions",
-    "excess",
     "gatys_style",
     "gram_matrix",
     "half_squared_error",
@@ -108,14 +108,15 @@ class StyleLoss(NamedTuple):
     distance: Callable[..., Scalar]
 
 
-STYLE_LOSSES: dict[str, StyleLoss] = {
-    "gram": StyleLoss(gram_matrix, style_loss),
-    "wasserstein": StyleLoss(moments, wasserstein_loss),
-    "mean-std": StyleLoss(deviations, deviations_loss),
-    "sliced-wasserstein": StyleLoss(quantiles, sliced_loss),
-    "cmd": StyleLoss(central_moments, cmd_loss),
-    "nearest": StyleLoss(cells, nearest_loss),
-}
+def _in_table(where: str) -> StyleLoss:
+    """The loss that a line of `defaults.STYLE_LOSSES` stands for."""
+    file, _, names = where.partition(":")
+    module = importlib.import_module(f"jaxstyle.losses.{file}")
+    statistic, distance = (getattr(module, name) for name in names.split(","))
+    return StyleLoss(statistic, distance)
+
+
+STYLE_LOSSES: dict[str, StyleLoss] = {name: _in_table(where) for name, where in defaults.STYLE_LOSSES.items()}
 
 
 def mixed(statistics: Sequence[Any], shares: Float[Array, " k"]) -> Any:

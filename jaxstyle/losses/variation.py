@@ -1,4 +1,4 @@
-"""How rough an image (h, w, 3) is, and how far it is out of [0, 1]: ours, and those of published programs."""
+"""How rough an image (h, w, 3) is: ours, and those of published programs."""
 
 import jax.numpy as jnp
 
@@ -14,14 +14,6 @@ def total_variation(image: Image) -> Scalar:
 def periodic_variation(image: Image) -> Scalar:
     """`total_variation` of a picture that tiles the plane: the last row and column have neighbours too, the first."""
     return sum((jnp.mean((jnp.roll(image, -1, axis) - image) ** 2) for axis in (0, 1)), jnp.zeros((), image.dtype))
-
-
-def excess(image: Image) -> Scalar:
-    """Mean squared distance of pixel values from [0, 1]: 0 within it, for solvers that leave pixels free.
-
-    Mahendran and Vedaldi (2014), section 3, have a steep norm, the sixth power, to the same end.
-    """
-    return jnp.mean((image - jnp.clip(image, 0.0, 1.0)) ** 2)
 
 
 def absolute_variation_255(image: Image) -> Scalar:

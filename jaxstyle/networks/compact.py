@@ -1,4 +1,4 @@
-"""`compact`: VGG19 up to conv5_1 with its convolutions factorised, for pictures like VGG19's in less than half the time.
+"""`compact`: VGG19 up to conv5_1 with its convolutions factorised, whose pictures are like VGG19's.
 
 After the first, each 3x3 convolution is three: to few channels (1x1, "reduce"), among these (3x3), and out to all
 channels (1x1, "expand"), as in Kim et al. 2015 (https://arxiv.org/abs/1511.06530). Between them nothing is rectified,

@@ -1,8 +1,9 @@
 """The VGG family (Simonyan and Zisserman 2014, https://arxiv.org/abs/1409.1556) as one Linen module.
 
 Five blocks of 3x3 convolutions, each convolution followed by a ReLU and each block by a 2x2 pooling. VGG16 and
-VGG19 differ in the number of convolutions of the last three blocks; `vgg19_bn` has a batch normalisation between each convolution and its ReLU, which its convolutions
-here include. Layers are named as in the literature: `conv1_1 relu1_1 conv1_2 ... pool1 conv2_1 ... pool5`.
+VGG19 differ in the number of convolutions of the last three blocks; `vgg19_bn` has a batch normalisation between each
+convolution and its ReLU, which its convolutions here include. Layers are named as in the literature: `conv1_1 relu1_1
+conv1_2 ... pool1 conv2_1 ... pool5`.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Convolutions, in the form that each kind of device is fast at, and with what can be computed once of their kernels."""
+"""Convolutions, in the form that each kind of device is fast at, with what can be computed once of their kernels."""
 
 import functools
 from collections.abc import Callable
@@ -44,6 +44,8 @@ def convolution(
       prepared: what is known of the kernel; for reverse mode (`jax.grad`) only.
       platform: the kind of device that it will run on; None where that is not known.
     """
+    if kernel.shape[:2] == (1, 1) and stride == 1 and padding == (0, 0):
+        return jnp.einsum("hwc,cd->hwd", x, kernel[0, 0])  # XLA's products are faster than its convolutions on CPUs
     if stride == 1 and prepared is not None:
         if prepared.halved is not None and winograd.pays(x.shape, kernel.shape):
             return _with_prepared(winograd.convolution, x, kernel, prepared.halved, padding)

@@ -1,33 +1,53 @@
 """Pictures from disk to arrays: sRGB, float32 in [0, 1], rows first, (height, width, 3).
 
 Reading turns any picture upright (EXIF), takes it to sRGB through its own colour profile, sets alpha aside and resizes
-in float. Everything is NumPy, so that nothing here imports JAX.
+in float, a band of rows at a time. Everything is NumPy, so that nothing here imports JAX. What is read of which format
+is in docs/pictures.md.
 """
 
 import contextlib
 import hashlib
-import io
+import math
 import os
+import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from jaxtyping import Float32
-from PIL import Image, ImageCms, UnidentifiedImageError
+from PIL import Image
 
 from jaxstyle.errors import InputError
 from jaxstyle.files import StrPath, near, shown
-from jaxstyle.pictures.resample import fit, fit_with_alpha, unit
+from jaxstyle.pictures.formats import heif, jpeg2000, png, raster, webp
+from jaxstyle.pictures.kinds import READ, Kind, kind_of
+from jaxstyle.pictures.profiles import to_srgb, unit
+from jaxstyle.pictures.resample import fit
+from jaxstyle.pictures.stored import MAX_PIXELS, Samples, Stored
 
-MAX_PIXELS = 200_000_000  # of a file; above it, a small file that unpacks to fill the memory is likelier
+__all__ = [
+    "MAX_PIXELS",
+    "MAX_SIDE",
+    "MIN_SIDE",
+    "Picture",
+    "has_colours",
+    "kind_at",
+    "load_image",
+    "load_picture",
+    "mask_of",
+    "open_file",
+    "own_size",
+    "pillow",
+    "sha256_of",
+]
+
 MIN_SIDE = 16  # one cell of a VGG's relu5_1, which comes after four poolings
 MAX_SIDE = 16_384
-
-# Named, so that a renamed PostScript file never starts Ghostscript.
-READ_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "AVIF", "JPEG2000")
+OFF_SCALE = 1e-3  # by which floats may be outside of 0 to 1, for rounding
+COLOURED = 0.2, 0.001  # there are colours where channels differ by more than this, in more than this share of pixels
 
 Pixels = Float32[np.ndarray, "h w 3"]
 Alpha = Float32[np.ndarray, "h w"]
@@ -44,41 +64,74 @@ class Picture:
     own_size: tuple[int, int]  # (height, width) in the file, upright
 
 
-def load_image(path: StrPath, size: int | None = None) -> Pixels:
+def load_image(path: StrPath, size: int | None = None, *, large: bool = False) -> Pixels:
     """The colours of `load_picture`: sRGB float32 (h, w, 3) in [0, 1]; `size` is the long side in pixels."""
-    return load_picture(path, size).pixels
+    return load_picture(path, size, large=large).pixels
 
 
-def load_picture(path: StrPath, size: int | None = None, *, multiple: int = 1) -> Picture:
+def load_picture(path: StrPath, size: int | None = None, *, multiple: int = 1, large: bool = False) -> Picture:
     """Read a picture, upright and in sRGB, its long side resized to exactly `size` pixels if given, the other one to
     the nearest `multiple` of pixels.
 
     Where a picture is fully transparent its hidden colours are replaced by the mean of the visible ones.
-    Raises `InputError` for a file that is absent, unreadable, no picture, damaged, larger than `MAX_PIXELS`,
-    or less than `MIN_SIDE` pixels on a side once resized, and for a `size` out of range.
+
+    Args:
+      path: a file of one of the formats in docs/pictures.md, whatever its name ends in.
+      size: of the long side, `MIN_SIDE` to `MAX_SIDE`; None for the file's own.
+      multiple: of pixels, for the short side of a picture that is resized.
+      large: whether it may have more than `MAX_PIXELS` pixels, or fewer where its format takes more memory.
+
+    Raises:
+      InputError: the file is absent, unreadable, no picture, of a kind that is not read, damaged, too large, or less
+        than `MIN_SIDE` pixels on a side once resized; or `size` is out of range.
     """
     _check_size(size)
     name = shown(path)
+    with open_file(path) as file, pillow(name):
+        stored = _open(file, name, large=large)
+        own = _upright_size(stored)
+        height, width = _target_size(name, *own, size, multiple)
+        turned = (width, height) if stored.orientation >= 5 else (height, width)
+        samples = stored.samples(max(own) / max(height, width))
+        pixels, alpha = _fitted(name, samples, turned)
+        sha256 = _digest(file)
+    if pixels.shape[2] == 1:
+        pixels = np.repeat(pixels, 3, axis=2)
+    pixels = np.ascontiguousarray(_upright(pixels, stored.orientation))
+    if alpha is not None:
+        alpha = np.ascontiguousarray(_upright(alpha, stored.orientation))
+    return Picture(pixels=pixels, alpha=alpha, path=os.fspath(path), sha256=sha256, own_size=own)
+
+
+def own_size(path: StrPath, *, large: bool = False) -> tuple[int, int]:
+    """(height, width) of a picture, upright, by its header alone; raises as `load_picture` does."""
+    name = shown(path)
+    with open_file(path) as file, pillow(name):
+        return _upright_size(_open(file, name, large=large))
+
+
+def sha256_of(path: StrPath) -> str:
+    """The hash of a picture's file, as in `Picture.sha256`; raises `InputError` where there is none to read."""
     with open_file(path) as file:
-        with pillow(name):
-            image = Image.open(file, formats=READ_FORMATS)
-            samples, alpha = _decode(name, image)
-        file.seek(0)
-        sha256 = hashlib.sha256(file.read()).hexdigest()
-    own_size = samples.shape[0], samples.shape[1]
-    height, width = _target_size(name, *own_size, size, multiple)
-    if alpha is None:
-        pixels = fit(samples, height, width)
-    else:
-        pixels, alpha = fit_with_alpha(samples, alpha, height, width)
-    return Picture(pixels=pixels, alpha=alpha, path=os.fspath(path), sha256=sha256, own_size=own_size)
+        return _digest(file)
+
+
+def _digest(file: BinaryIO) -> str:
+    file.seek(0)
+    return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+
+
+def kind_at(path: StrPath) -> Kind | None:
+    """What a file is, by its content; None where that is not known. Raises `InputError` if it cannot be read."""
+    with open_file(path) as file:
+        return kind_of(file)
 
 
 def mask_of(picture: Picture, height: int, width: int) -> Alpha:
     """A picture as a mask (height, width) in [0, 1]: white is 1, black and transparent are 0.
 
-    Colours count by the mean of their channels. Resampled by a triangle, widened when shrinking: it never overshoots,
-    as Lanczos does, so that what is black stays 0.
+    Colours count by the mean of their channels; a mask should have none (`has_colours`). Resampled by a triangle,
+    widened when shrinking: it never overshoots, as Lanczos does, so that what is black stays 0.
     """
     values = picture.pixels.mean(2, dtype=np.float32)
     if picture.alpha is not None:
@@ -89,12 +142,26 @@ def mask_of(picture: Picture, height: int, width: int) -> Alpha:
     return np.clip(values, 0, 1)
 
 
+def has_colours(picture: Picture) -> bool:
+    """Whether a picture has colours that can be seen, more than a lossy format leaves in greys."""
+    least, share = COLOURED
+    colour = picture.pixels.max(2) - picture.pixels.min(2)
+    if picture.alpha is not None:
+        colour *= picture.alpha
+    return bool(np.count_nonzero(colour > least) > share * colour.size)
+
+
 def _check_size(size: object) -> None:
     if size is not None and not (isinstance(size, int | np.integer) and MIN_SIDE <= size <= MAX_SIDE):
         raise InputError(f"size {size!r} is not a whole number of pixels from {MIN_SIDE} to {MAX_SIDE}")
 
 
 def open_file(path: StrPath) -> BinaryIO:
+    """A picture's file, opened to be read.
+
+    Raises:
+      InputError: it is not there, is no plain file, is empty, or cannot be read.
+    """
     source, name = Path(path), shown(path)
     try:
         if not source.exists():
@@ -111,47 +178,94 @@ def open_file(path: StrPath) -> BinaryIO:
 
 @contextlib.contextmanager
 def pillow(name: str) -> Iterator[None]:
-    """Run Pillow on untrusted bytes: our limit, not its own; no warnings; every failure an `InputError`."""
-    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, MAX_PIXELS
+    """Run decoders on untrusted bytes: our limit of pixels, not Pillow's; no warnings; all failures `InputError`s."""
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except (InputError, MemoryError):
+    except InputError:
         raise
-    except Image.DecompressionBombError as error:
-        raise InputError(f"{name} has too many pixels; at most {MAX_PIXELS} are allowed") from error
-    except UnidentifiedImageError as error:
-        kinds = ", ".join(READ_FORMATS)
-        raise InputError(f"{name} is not a picture, or one cut short; allowed are {kinds}") from error
+    except MemoryError as error:
+        raise InputError(f"{name} is too large for the memory of this machine; make it smaller first") from error
     except Exception as error:  # a decoder may raise nearly anything on damaged data
-        raise InputError(f"{name} is damaged or cut short; give a whole picture file") from error
+        told = " ".join(str(error).split())[:100]
+        if re.search(r"unsupported|not supported|not implemented", told, re.IGNORECASE):
+            reason = f"is of a kind that is not read ({told}); save it as PNG or JPEG"
+        else:
+            reason = "is damaged or cut short; give a whole picture file"
+        raise InputError(f"{name} {reason}") from error
     finally:
         Image.MAX_IMAGE_PIXELS = limit
 
 
-def _decode(name: str, image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
-    """Samples (h, w, 1 or 3), sRGB in the file's own number type, and alpha (h, w) float32 if not all 1."""
-    width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise InputError(f"{name} has {width} x {height} pixels; at most {MAX_PIXELS} in all are allowed")
-    image.load()
-    orientation = _orientation(image)  # after load: a TIFF is turned, and its tag removed, by Pillow itself
-    colour, alpha = _split_alpha(image)
-    samples = np.asarray(_to_srgb(colour, image.info.get("icc_profile")))
-    samples = _upright(_known_scale(name, samples, image.format), orientation)
-    samples = samples.reshape(*samples.shape[:2], -1)
-    if alpha is None or np.all(alpha == 1):
-        return samples, None
-    if not np.any(alpha):
+def _open(file: BinaryIO, name: str, *, large: bool) -> Stored:
+    """The picture in a file, by its header; raises `InputError` for one that is not read, or too large."""
+    kind = kind_of(file)
+    if kind is None:
+        kinds = ", ".join(READ)
+        raise InputError(f"{name} is not a picture, or one cut short; allowed are {kinds}")
+    if kind.reader is None:
+        which = ", which is not read" if kind.picture else ""
+        raise InputError(f"{name} is {kind.name}{which}; {kind.advice}")
+    stored = _readers()[kind.reader](file, name)
+    height, width = stored.height, stored.width
+    if height < 1 or width < 1:
+        raise ValueError("no pixels")
+    if height * width > stored.most and not large:
+        raise InputError(
+            f"{name} has {width} x {height} pixels; more than {stored.most} in all are read of {kind.name} only with "
+            "--large (large=True in Python)"
+        )
+    return stored
+
+
+def _readers() -> dict[str, Callable[[BinaryIO, str], Stored]]:
+    return {
+        "png": png.open_png,
+        "jpeg": raster.open_jpeg,
+        "webp": webp.open_webp,
+        "tiff": _open_tiff,
+        "gif": raster.open_gif,
+        "bmp": raster.open_bmp,
+        "ppm": raster.open_ppm,
+        "avif": raster.open_avif,
+        "jpeg2000": jpeg2000.open_jpeg2000,
+        "heic": heif.open_heic,
+    }
+
+
+def _open_tiff(file: BinaryIO, name: str) -> Stored:
+    from jaxstyle.pictures.formats.tiff import open_tiff  # tifffile takes as long to import as Pillow
+
+    return open_tiff(file, name)
+
+
+def _fitted(name: str, samples: Samples, target: tuple[int, int]) -> tuple[np.ndarray, Alpha | None]:
+    """Colours in sRGB (height, width, 1 or 3) and alpha, resized to `target`, not yet upright."""
+    convert: Callable[[np.ndarray], np.ndarray] | None = None
+    low, high = math.inf, -math.inf
+
+    def rows(first: int, last: int) -> tuple[np.ndarray, np.ndarray | None]:
+        nonlocal convert, low, high
+        band = samples.rows(first, last)
+        colours, alpha = (band[..., :-1], unit(band[..., -1], samples.white)) if samples.alpha else (band, None)
+        if colours.dtype == np.float32 and samples.model != "lab":
+            low, high = np.minimum(low, colours.min()), np.maximum(high, colours.max())  # NaN goes through
+        if alpha is not None and samples.alpha == "premultiplied":
+            colours = unit(colours, samples.white) / np.maximum(alpha, 1e-6)[..., None]
+            colours = np.clip(colours, 0, 1, out=colours)
+        if convert is None:
+            white = 1.0 if colours.dtype == np.float32 else samples.white
+            convert = to_srgb(samples.model, colours.dtype, white, samples.profile)
+        return convert(colours), None if alpha is None else np.clip(alpha, 0, 1)
+
+    pixels, alpha = fit(rows, (samples.height, samples.width), target, samples.extent)
+    if not (low >= -OFF_SCALE and high <= 1 + OFF_SCALE) and (low, high) != (math.inf, -math.inf):
+        raise InputError(f"{name} holds values from {low:g} to {high:g}; allowed are 0 to 1")
+    if alpha is not None and not alpha.any():
         raise InputError(f"{name} is fully transparent; give a picture with something to see")
-    return samples, _upright(alpha, orientation)
-
-
-def _orientation(image: Image.Image) -> int:
-    with contextlib.suppress(Exception):  # a picture with broken EXIF is still a picture
-        return int(image.getexif().get(0x0112, 1))
-    return 1
+    return pixels, alpha
 
 
 def _upright(array: np.ndarray, orientation: int) -> np.ndarray:
@@ -163,65 +277,29 @@ def _upright(array: np.ndarray, orientation: int) -> np.ndarray:
     return array[:, ::-1] if orientation in (2, 3, 6, 7) else array
 
 
-def _split_alpha(image: Image.Image) -> tuple[Image.Image, np.ndarray | None]:
-    """Colour in mode L, RGB, CMYK, LAB, or one wide channel, and alpha float32 (h, w) if the file has any."""
-    if image.mode.startswith(("I", "F")):
-        key = image.info.get("transparency")  # the one grey that is not there
-        return image, None if key is None else (np.asarray(image) != key).astype(np.float32)
-    grey = image.mode in ("1", "L", "LA", "La")
-    if image.has_transparency_data:
-        both = image.convert("LA" if grey else "RGBA")
-        return both.convert("L" if grey else "RGB"), unit(np.asarray(both.getchannel("A")))
-    if image.mode in ("CMYK", "LAB"):
-        return image, None
-    return image.convert("L" if grey else "RGB"), None
-
-
-def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """`image` through its colour profile into sRGB; a profile that is broken or does not fit is ignored."""
-    if image.mode == "LAB":
-        return _transform(image, ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")))
-    with contextlib.suppress(Exception):
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile or b""))
-        space = source.profile.xcolor_space.strip()
-        if space == "RGB" and image.mode in ("L", "RGB"):
-            return _transform(image.convert("RGB"), source)
-        if (space, image.mode) in (("GRAY", "L"), ("GRAY", "I;16"), ("GRAY", "I;16B"), ("CMYK", "CMYK")):
-            return _transform(image, source)
-    return image.convert("RGB") if image.mode == "CMYK" else image
-
-
-def _transform(image: Image.Image, source: ImageCms.ImageCmsProfile) -> Image.Image:
-    flags = ImageCms.Flags.BLACKPOINTCOMPENSATION
-    if image.mode != "RGB":  # LittleCMS's short cuts for ink and grey are 4/255 and 10/255 off in the shadows
-        flags |= ImageCms.Flags.NOOPTIMIZE
-    intent, target = ImageCms.Intent.RELATIVE_COLORIMETRIC, ImageCms.createProfile("sRGB")
-    result = ImageCms.profileToProfile(image, source, target, intent, outputMode="RGB", flags=flags)
-    assert result is not None  # it is only when asked to work in place
-    return result
-
-
-def _known_scale(name: str, samples: np.ndarray, kind: str | None) -> np.ndarray:
-    """`samples` if full scale is known: 8 or 16 bits, or float 0 to 1. Anything else would be a guess."""
-    if samples.dtype == np.int32:
-        if kind not in ("PPM", "PNG"):  # the two whose 16-bit greys Pillow may hand over as 32-bit ones
-            raise InputError(f"{name} holds 32-bit whole numbers; allowed are 8 or 16 bits, or float 0 to 1")
-        return samples.astype(np.uint16)
-    if samples.dtype == np.float32:
-        low, high = samples.min(), samples.max()
-        if not (low >= -1e-3 and high <= 1 + 1e-3):  # so written, NaN is refused too
-            raise InputError(f"{name} holds values from {low:g} to {high:g}; allowed are 0 to 1")
-    return samples
+def _upright_size(stored: Stored) -> tuple[int, int]:
+    """(height, width) once it is upright."""
+    height, width = stored.height, stored.width
+    return (width, height) if stored.orientation >= 5 else (height, width)
 
 
 def _target_size(name: str, height: int, width: int, size: int | None, multiple: int) -> tuple[int, int]:
     """(height, width) with `size` as the long side, the other in proportion, but for what makes it a multiple."""
-    if size is not None:
-        scale, longest = size / max(height, width), max(height, width)
-        height, width = (
-            size if side == longest else max(1, multiple * round(side * scale / multiple)) for side in (height, width)
+    long, short = max(height, width), min(height, width)
+    if size is None:
+        if short < MIN_SIDE:
+            raise InputError(f"{name} is {width} x {height} pixels; at least {MIN_SIDE} a side are needed")
+        return height, width
+
+    def resized(step: int) -> tuple[int, int]:
+        scale = size / long
+        return tuple(size if x == long else max(1, step * round(x * scale / step)) for x in (height, width))  # type: ignore[return-value]
+
+    plain = resized(1)
+    if min(plain) < MIN_SIDE:
+        needed = math.ceil(MIN_SIDE * long / short)
+        way_out = f"; a --size of {needed} has them" if needed <= MAX_SIDE else ""
+        raise InputError(
+            f"{name} is {plain[1]} x {plain[0]} pixels once resized; at least {MIN_SIDE} a side are needed{way_out}"
         )
-    if min(height, width) < MIN_SIDE:
-        when = "" if size is None else " once resized"
-        raise InputError(f"{name} is {width} x {height} pixels{when}; at least {MIN_SIDE} a side are needed")
-    return height, width
+    return resized(multiple)

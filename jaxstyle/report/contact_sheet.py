@@ -1,11 +1,11 @@
 """The contact sheet of a sweep: one PNG with all pictures in a labelled grid, beside what they are made from."""
 
-import io
 from pathlib import Path
 
 from PIL import Image, ImageDraw
 
 from jaxstyle.files import StrPath, write_files
+from jaxstyle.pictures.write import encode
 from jaxstyle.report.contact_sheet_layout import Caption, lay_out
 from jaxstyle.report.summary import Sweep
 from jaxstyle.report.thumbnails import fitting, read, size_of, within
@@ -42,7 +42,6 @@ def contact_sheet(folder: StrPath, sweep: Sweep, *, name: str = SHEET) -> Path:
             draw.rectangle((left, top, right - 1, bottom - 1), EMPTY, FRAME)
     for label in layout.labels:
         label.draw(draw)
-    encoded = io.BytesIO()
-    sheet.save(encoded, format="PNG")
-    write_files({target: lambda file: file.write(encoded.getbuffer())})
+    encoded, _ = encode(sheet, "PNG", {"contact sheet": sweep.title})
+    write_files({target: lambda file: file.write(encoded)})
     return target

@@ -256,7 +256,7 @@ function showSources(cell) {
 function showWords(cell) {
   byId("chosen").textContent = describe(state.place) + (failed(cell) ? " (diverged)" : "");
   byId("file").hidden = !cell?.picture;
-  if (cell?.picture) byId("file").href = "./" + cell.file.split("/").map(encodeURIComponent).join("/");
+  if (cell?.picture) byId("file").href = cell.href;
   byId("file").textContent = cell?.file ?? "";
   byId("command").hidden = byId("losses").hidden = cell === undefined;
   const words = (cell?.command ?? "").split(" ").map((word) => make("span", { class: "word" }, word));

@@ -1,7 +1,9 @@
 """The page of a sweep: one HTML file to go through its pictures with, which needs nothing beside it."""
 
 import json
+import os
 import re
+import urllib.parse
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from jaxstyle.files import StrPath, plain_values, write_files
+from jaxstyle.marks import UNSEALED, sealed
 from jaxstyle.report.summary import Cell, Source, Sweep
 from jaxstyle.report.thumbnails import embedded
 
@@ -28,9 +31,9 @@ def write_page(folder: StrPath, sweep: Sweep, *, name: str = PAGE) -> Path:
     # Pure ASCII and no "<": whatever the names hold, nothing can end the element that holds the data.
     data = json.dumps(page_data(folder, sweep), allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     template, script = ((files("jaxstyle.report") / f"page.{kind}").read_text("utf-8") for kind in ("html", "js"))
-    before, between, after = re.split(r"\{\{data\}\}|\{\{script\}\}", template)
-    page = f"{before}{data}{between}{script.strip()}{after}"
-    write_files({target: lambda file: file.write(page.encode())})
+    head, before, between, after = re.split(r"\{\{seal\}\}|\{\{data\}\}|\{\{script\}\}", template)
+    page = sealed(f"{head}{UNSEALED}{before}{data}{between}{script.strip()}{after}".encode())
+    write_files({target: lambda file: file.write(page)})
     return target
 
 
@@ -42,7 +45,7 @@ def page_data(folder: StrPath, sweep: Sweep) -> dict[str, Any]:
         return {"label": given.label, **embedded(root / given.path, SOURCE_SIDE**2)}
 
     def cell(given: Cell) -> dict[str, Any]:
-        picture = {} if given.file is None else embedded(root / given.file, limit)
+        picture = {} if given.file is None else embedded(root / given.file, limit) | {"href": address(given.file)}
         styles = range(len(sweep.styles)) if given.styles is None else given.styles
         return vars(given) | {"styles": list(styles), **picture, **_curves(given.losses)}
 
@@ -55,6 +58,11 @@ def page_data(folder: StrPath, sweep: Sweep) -> dict[str, Any]:
             "cells": [cell(done) for done in sweep.cells],
         }
     )
+
+
+def address(path: str) -> str:
+    """A file's address from the page: its name's bytes, whatever they are, in what a link may hold."""
+    return "./" + urllib.parse.quote(os.fsencode(path))
 
 
 def _curves(losses: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from jaxstyle.pictures.read import load_picture
+from jaxstyle.pictures.read import load_picture, own_size
 from jaxstyle.pictures.resample import resize
 
 Size = tuple[int, int]  # (width, height)
@@ -29,7 +29,7 @@ def size_of(path: Path) -> Size:
         signature, width, height = struct.unpack(">8s8xII", file.read(24))
         if signature == b"\x89PNG\r\n\x1a\n":
             return width, height
-    height, width = load_picture(path).own_size
+    height, width = own_size(path, large=True)
     return width, height
 
 
@@ -45,7 +45,7 @@ def fitting(box: Size) -> Callable[[Size], float]:
 
 def read(path: Path, scale: Callable[[Size], float]) -> Image.Image:
     """The picture, its width and height times `scale` of them; what is transparent, on white."""
-    picture = load_picture(path)
+    picture = load_picture(path, large=True)
     own = picture.pixels.shape[1], picture.pixels.shape[0]
     width, height = scaled(own, scale(own))
     pixels = resize(picture.pixels, height, width)

@@ -36,7 +36,7 @@ def told(terms: LossTerms) -> str:
     return f"content {float(terms.content):.3g}, style {float(terms.style):.3g}"
 
 
-def style_seen(content: Picture, painted: Sequence[Painted]) -> Float[np.ndarray, "k+1 k"]:
+def style_seen(content: Picture, painted: Sequence[Painted]) -> Float[np.ndarray, "n k"]:
     """The style term of each network's picture, a row, and last of the content, by each network, a column."""
     images: list[Array | Picture] = [*(one.result.image for one in painted), content]
     return np.array([[float(terms_of(image, one.pair).style) for one in painted] for image in images])

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxstyle.pictures.write import check_writable
 
 from jaxstyle.errors import InputError
-from jaxstyle.files import StrPath, plain_values, write_files
+from jaxstyle.files import StrPath, plain_values, shown, write_files
+from jaxstyle.marks import UNSEALED, sealed
+from jaxstyle.pictures.write import as_own, check_writable
+from jaxstyle.studies.glyphs import BASE, drawable, give_fonts, widest
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +30,7 @@ SUFFIXES = (".png", ".pdf", ".json")
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
 LINES = (*COLOURS[:6], COLOURS[7])  # yellow is too light for a line on white
 PANEL, LINE = 2.0, 0.14  # inches: a picture's width, and the height of a line above it
-FONT: Any = {"font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": 8}
+FONT: Any = {"font.family": "sans-serif", "font.sans-serif": [BASE], "font.size": 8}
 CHARACTER = 0.65  # widths of a title's characters, in ems: somewhat more than their mean
 TITLE, SMALL = 10, 7  # points: a figure's title, and what stands beside a picture
 
@@ -37,14 +39,19 @@ AS_IS = "none"  # matplotlib's word for an image that is put into a PDF pixel by
 
 def check_figure(path: StrPath) -> Path:
     """Raises `InputError` unless `save_figure` could write to `path` now: call it before a long run."""
-    target = Path(path)
+    target, name = Path(path), shown(path)
     if target.suffix.lower() != ".png":
-        raise InputError(f"{path} is no name for a figure: it must end in .png (a .pdf and a .json are put beside it)")
+        raise InputError(f"{name} is no name for a figure: it must end in .png (a .pdf and a .json are put beside it)")
     check_writable(target)
     beside = target.with_suffix(".pdf")
     if beside.is_dir():
-        raise InputError(f"{path} cannot be written: the place of its PDF, {beside}, is a directory")
+        raise InputError(f"{name} cannot be written: the place of its PDF, {shown(beside)}, is a directory")
     return target
+
+
+def files_of_figure(path: Path) -> tuple[Path, ...]:
+    """What `save_figure` writes, the figure itself first."""
+    return (path, *(path.with_suffix(suffix) for suffix in SUFFIXES[1:]))
 
 
 def new_figure(width: float, height: float, *, title: str = "") -> Any:
@@ -52,7 +59,8 @@ def new_figure(width: float, height: float, *, title: str = "") -> Any:
     import matplotlib
     from matplotlib.figure import Figure
 
-    lines = textwrap.wrap(title, round(72 * width / (TITLE * CHARACTER)))
+    title = drawable(title)
+    lines = textwrap.wrap(title, round(72 * width / (TITLE * widest(title, CHARACTER))))
     height += 1.3 * TITLE / 72 * max(0, len(lines) - 1)
     with matplotlib.rc_context(FONT):
         figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
@@ -100,29 +108,30 @@ def show_picture(axes: "Axes", image: Any, title: str = "", *, smooth: bool = Tr
 def save_figure(path: StrPath, figure: "Figure", data: Mapping[str, Any]) -> None:
     """Writes the figure beside `path` as .png and .pdf, and `data` as .json: all of them, or none.
 
-    What the PNG shows and `data` holds are the caller's to keep alike; numbers that are not finite become null.
+    What the PNG shows and `data` holds are the caller's to keep alike; numbers that are not finite become null. Each
+    file says that it is jaxstyle's (`jaxstyle.marks`).
     """
     import matplotlib
 
+    give_fonts(figure)
     with matplotlib.rc_context(FONT | {"pdf.fonttype": 42, "svg.fonttype": "none"}):
-        contents = {".pdf": _rendered(figure, "pdf")}
+        contents = {".pdf": sealed(_rendered(figure, "pdf", CreationDate=None, Keywords=UNSEALED))}
         images = [image for axes in figure.axes for image in axes.images if image.get_interpolation() == AS_IS]
         for image in images:
             image.set_interpolation("antialiased")
-        contents[".png"] = _rendered(figure, "png")
+        contents[".png"] = as_own(_rendered(figure, "png"))
         for image in images:
             image.set_interpolation(AS_IS)
-    contents[".json"] = (json.dumps(plain_values(data), indent=2, allow_nan=False) + "\n").encode("ascii")
+    marked = {"mark": {"seal": UNSEALED}} | plain_values(data)
+    contents[".json"] = sealed((json.dumps(marked, indent=2, allow_nan=False) + "\n").encode("ascii"))
+    targets = zip(files_of_figure(Path(path)), SUFFIXES, strict=True)
     write_files(
-        {
-            Path(path).with_suffix(suffix): lambda file, suffix=suffix: file.write(contents[suffix])  # type: ignore[misc]
-            for suffix in SUFFIXES
-        }
+        {target: lambda file, suffix=suffix: file.write(contents[suffix]) for target, suffix in targets}  # type: ignore[misc]
     )
 
 
-def _rendered(figure: "Figure", kind: str) -> bytes:
+def _rendered(figure: "Figure", kind: str, **metadata: Any) -> bytes:
+    """The bytes of its file; the same figure is the same file, as long as no date is in it."""
     buffer = io.BytesIO()
-    metadata = {"CreationDate": None} if kind == "pdf" else {}  # the same figure is the same file
     figure.savefig(buffer, format=kind, dpi=DPI, metadata=metadata)
     return buffer.getvalue()

@@ -3,15 +3,13 @@
 from dataclasses import dataclass
 
 from jaxstyle.errors import InputError
-from jaxstyle.losses import excess, periodic_variation, total_variation
+from jaxstyle.losses import periodic_variation, total_variation
 from jaxstyle.types import Image, Scalar
-
-BOUNDS = 30.0  # weight of `excess`: L-BFGS leaves pixels free, and what is cut off at the end must change little
 
 
 @dataclass(frozen=True)
 class Prior:
-    """What pixels are before any layer is asked: within their range, and smooth. In place of a total variation.
+    """What pixels are before any layer is asked: smooth. In place of a total variation.
 
     Part of the objective, hence static: a new value compiles a new program. Equal ones hash equal.
 
@@ -28,6 +26,6 @@ class Prior:
             raise InputError(f"tv_weight is {self.variation}; it must be a finite number, zero or larger")
 
     def __call__(self, image: Image) -> Scalar:
-        """The term, for an image (h, w, 3) with any values."""
+        """The term, for an image (h, w, 3)."""
         smoothness = periodic_variation if self.periodic else total_variation
-        return BOUNDS * excess(image) + self.variation * smoothness(image)
+        return self.variation * smoothness(image)

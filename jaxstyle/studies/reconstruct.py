@@ -27,7 +27,7 @@ def reconstruct(
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Result:
     """The picture of which one layer has the features that it has of `image`, found from noise (Mahendran and Vedaldi
-    2014, https://arxiv.org/abs/1412.0035).
+    2014, https://arxiv.org/abs/1412.0035, who have a term for pixels out of range, where solvers here keep them in).
 
     What the layer has lost of the picture is left to the noise and the prior. All steps are at the picture's own size:
     features of a smaller one would tell what this layer has not kept.

@@ -11,6 +11,7 @@ import numpy as np
 
 MOST_BITS = 8
 GROUPS = 1024  # of neighbouring values, between which the exact search divides
+PART = 1 << 20  # codes that are looked up at once: NumPy makes indices of 8 bytes of them
 
 
 class Codebook(NamedTuple):
@@ -26,22 +27,30 @@ class Codebook(NamedTuple):
 
     def kernel(self) -> np.ndarray:
         """The kernel, float32 (height, width, in, out)."""
-        return np.take(np.asarray(self.table, np.float32), self.codes)
+        table, codes = np.asarray(self.table, np.float32), self.codes.ravel()
+        found = np.empty(codes.size, np.float32)
+        for start in range(0, codes.size, PART):
+            part = slice(start, start + PART)
+            np.take(table, codes[part], out=found[part])
+        return found.reshape(self.codes.shape)
 
     def misfit(self) -> str:
         """What is wrong with it, to come after "it has"; "" if nothing is."""
         codes, table = self
-        if codes.dtype != np.uint8:
-            return f"codes of type {codes.dtype}, not uint8"
-        if codes.ndim != 4 or not codes.size:
-            return f"codes {codes.shape}, which are no kernel"
-        if table.ndim != 1 or not 0 < len(table) <= 2**MOST_BITS:
-            return f"a table {table.shape}, not of 1 to {2**MOST_BITS} values"
-        if table.dtype.kind != "f":
-            return f"a table of type {table.dtype}, not floating point"
-        if codes.max() >= len(table):
-            return f"a code {codes.max()}, beyond its table of {len(table)}"
-        return ""
+        if reason := misfit_of(codes.shape, codes.dtype, table.shape, table.dtype):
+            return reason
+        return f"a code {codes.max()}, beyond its table of {len(table)}" if codes.max() >= len(table) else ""
+
+
+def misfit_of(codes: tuple[int, ...], codes_type: np.dtype, table: tuple[int, ...], table_type: np.dtype) -> str:
+    """What is wrong with a codebook of these shapes and types, whatever its numbers are; "" if nothing is."""
+    if codes_type != np.uint8:
+        return f"codes of type {codes_type}, not uint8"
+    if len(codes) != 4 or 0 in codes:
+        return f"codes {codes}, which are no kernel"
+    if len(table) != 1 or not 0 < table[0] <= 2**MOST_BITS:
+        return f"a table {table}, not of 1 to {2**MOST_BITS} values"
+    return "" if table_type.kind == "f" else f"a table of type {table_type}, not floating point"
 
 
 def codebook_of(kernel: np.ndarray, bits: int) -> Codebook:

@@ -5,7 +5,8 @@ licence, and the hash of the file that it was made from. Kernels may be kept as 
 weight.
 """
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,12 @@ import numpy as np
 
 from jaxstyle.errors import InputError, nearest
 from jaxstyle.files import StrPath
-from jaxstyle.networks import ARCHITECTURES
 from jaxstyle.networks.layers import Layer
 from jaxstyle.weights import formats, registry
 from jaxstyle.weights.codebooks import MOST_BITS, Codebook, codebook_of
 from jaxstyle.weights.formats import WeightsFile, arrays_of, kernel_of, layer_from
-from jaxstyle.weights.identify import codebooks_of, known_preprocessing, layers_of, network_of, preprocessing_of
+from jaxstyle.weights.identify import check_fits, codebooks_of, known_network, layers_of
+from jaxstyle.weights.preprocessing import known_preprocessing, preprocessing_of
 from jaxstyle.weights.registry import architecture, cache_folder, digest
 
 
@@ -69,7 +70,9 @@ def save_weights(
                 given[name] = layer_from({k: np.asarray(a).astype(types.get(k, dtype)) for k, a in arrays.items()})
     except TypeError as error:
         raise InputError(f"{path}: parameters are a kernel and a bias, or a scale and an offset ({error})") from error
-    layers = layers_of(WeightsFile("jaxstyle", given, preprocessing, attributes), path, network)
+    file = WeightsFile("jaxstyle", given, preprocessing, attributes)
+    check_fits(file, path, network)
+    layers = layers_of(file, path, network)
     for name in bits.keys() - codebooks.keys():
         codebooks[name] = codebook_of(arrays_of(layers[name])["kernel"], bits[name])
     try:
@@ -80,7 +83,13 @@ def save_weights(
 
 
 def convert(
-    path: StrPath, out: StrPath | None = None, name: str | None = None, *, preprocessing: str | None = None
+    path: StrPath,
+    out: StrPath | None = None,
+    name: str | None = None,
+    *,
+    preprocessing: str | None = None,
+    notice: Callable[[str], object] | None = None,
+    trusted: bool = False,
 ) -> Path:
     """Converts a file of any known format to our own, and returns where that is. Codebooks are kept as they are.
 
@@ -88,16 +97,22 @@ def convert(
       path: the file.
       out: the file to write; None: the cache's, from which `load_network` then takes the network.
       name: the network that it must hold; None: whichever it holds.
-      preprocessing: "keras" or "torchvision", where the file is not what its format suggests.
+      preprocessing: "keras" or "torchvision", where the file is not what it seems to be.
+      notice: called with one line when what the file says of its preprocessing is in doubt; None: that is a warning.
+      trusted: whether its bytes are known to be right, so that it is read faster.
 
     Raises:
       InputError: the file is not of a known network, or of another than `name`; or `out` cannot be written.
     """
     path = Path(path).expanduser()
-    file = formats.read(path)
-    network = name or network_of(file)
-    if network is None:
-        raise InputError(f"{path} holds none of the known networks, {', '.join(ARCHITECTURES)}")
+    held: list[str] = []
+
+    def check(file: WeightsFile) -> None:
+        held.append(name or known_network(file, path))
+        check_fits(file, path, held[0])
+
+    file = formats.read(path, check, trusted=trusted)
+    (network,) = held
     layers = layers_of(file, path, network)
     params: dict[str, dict[str, Any]] = {parameter: dict(arrays_of(layer)) for parameter, layer in layers.items()}
     for parameter, codebook in codebooks_of(file, layers).items():
@@ -105,13 +120,13 @@ def convert(
     if out is None and registry.shipped(f"{network}.h5"):
         raise InputError(f"{network} comes with jaxstyle and is not taken from the cache; say where to write")
     out = cache_folder() / f"{network}.h5" if out is None else Path(out).expanduser()
-    entry = next((e for e in registry.entries() if e.network == network and registry.is_of(path, e)), None)
     if file.kind == "jaxstyle":  # ours already: what it says of its origin stays true
         origin: dict[str, Any] = {key: file.attributes.get(key, "") for key in ("source", "licence", "sha256")}
     else:
+        entry = registry.entry_by_hash(path, network)
         source, licence = ((*entry.places, entry.origin)[0], entry.licence) if entry else (path.name, "unknown")
         origin = {"source": source, "licence": licence, "sha256": digest(path, "sha256")}
-    preprocessing = preprocessing or (entry.preprocessing if entry else preprocessing_of(file, path, network))
+    preprocessing = preprocessing or preprocessing_of(file, path, network, notice or warnings.warn)
     save_weights(out, params, network=network, preprocessing=preprocessing, **origin)
     return out
 

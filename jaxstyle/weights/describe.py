@@ -1,5 +1,6 @@
 """What is known of weights: the files that can be had, and what one of them holds."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ from jaxstyle.networks import ARCHITECTURES
 from jaxstyle.weights import formats, registry
 from jaxstyle.weights.codebooks import described
 from jaxstyle.weights.formats import arrays_of
-from jaxstyle.weights.identify import codebooks_of, named_layers, network_of, preprocessing_of
+from jaxstyle.weights.identify import codebooks_of, named_layers, network_of
+from jaxstyle.weights.preprocessing import known_preprocessing, preprocessing_of
 from jaxstyle.weights.registry import WeightsInfo, at_hand, digest
 
 
@@ -34,11 +36,15 @@ def describe() -> list[WeightsInfo]:
     return infos
 
 
-def show(path_or_name: StrPath) -> dict[str, Any]:
+def show(
+    path_or_name: StrPath, *, preprocessing: str | None = None, notice: Callable[[str], object] | None = None
+) -> dict[str, Any]:
     """What a file of weights holds.
 
     Args:
       path_or_name: a file of any known format, or the name of a network whose weights are at hand.
+      preprocessing: "keras" or "torchvision", where the file is not what it seems to be.
+      notice: called with one line when what the file says of its preprocessing is in doubt.
 
     Returns:
       path, format, bytes, sha256 (of the file), network (None if it is none that we know), preprocessing,
@@ -49,12 +55,14 @@ def show(path_or_name: StrPath) -> dict[str, Any]:
       InputError: the network is not at hand, or the file is of no known format.
     """
     path = Path(path_or_name).expanduser()
+    if preprocessing is not None:
+        known_preprocessing(preprocessing, path)
     if str(path_or_name) in ARCHITECTURES:
         held = at_hand(str(path_or_name))
         if held is None:
             raise InputError(f"{path_or_name} is not on this machine: jaxstyle weights fetch {path_or_name}")
         path = held
-    file = formats.read(path)
+    file = formats.read(path, trusted=str(path_or_name) in ARCHITECTURES)
     network = network_of(file)
     known = network in ARCHITECTURES
     layers = named_layers(file, network) if network is not None and known else file.layers
@@ -65,7 +73,7 @@ def show(path_or_name: StrPath) -> dict[str, Any]:
         "bytes": path.stat().st_size,
         "sha256": digest(path, "sha256"),
         "network": network,
-        "preprocessing": preprocessing_of(file, path, network if known else None),
+        "preprocessing": preprocessing or preprocessing_of(file, path, network if known else None, notice),
         "attributes": dict(file.attributes),
         "codebooks": described(codebooks.values()),
         "parameters": sum(array.size for layer in layers.values() for array in arrays_of(layer).values()),

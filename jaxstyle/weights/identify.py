@@ -1,49 +1,42 @@
-"""What a file of weights holds: of which network, with which preprocessing, by that network's names."""
+"""What a file of weights holds: of which network, by that network's names."""
 
+import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from jaxstyle.errors import InputError, nearest
-from jaxstyle.files import StrPath
-from jaxstyle.networks import ARCHITECTURES, PREPROCESSING, layer_of
+from jaxstyle.errors import InputError
+from jaxstyle.files import StrPath, shown
+from jaxstyle.networks import ARCHITECTURES, layer_of
 from jaxstyle.networks.layers import Layer, MisfitError
-from jaxstyle.weights import formats, registry
+from jaxstyle.weights import formats
 from jaxstyle.weights.codebooks import Codebook
 from jaxstyle.weights.formats import WeightsFile, arrays_of
 from jaxstyle.weights.registry import architecture
 
-
-def known_preprocessing(preprocessing: str, path: StrPath) -> str:
-    """The name of a preprocessing, checked."""
-    if preprocessing not in PREPROCESSING:
-        known = ", ".join(PREPROCESSING) + nearest(preprocessing, PREPROCESSING)
-        raise InputError(f"{path}: no preprocessing {preprocessing!r}; there are {known}")
-    return preprocessing
-
-
-def preprocessing_of(file: WeightsFile, path: Path, network: str | None) -> str:
-    """What the file says of its preprocessing, or the registry of files of its name, or its format and network."""
-    if file.kind in ("torch", "safetensors") and "preprocessing" not in file.attributes:
-        for entry in registry.entries():
-            if entry.format == "torch" and Path(entry.name).stem in path.name:
-                return entry.preprocessing
-    if file.kind == "keras" and network is not None:
-        return ARCHITECTURES[network].keras_preprocessing
-    return known_preprocessing(file.preprocessing, path)
+SURPLUS = 2.0  # times a network's weights; a file with more is not compared any further
+FEW = 1_000_000  # weights that any file may have
 
 
 def network_in(path: StrPath) -> str:
-    """The network that a file holds.
+    """The network that a file holds, by the shapes that it declares.
 
     Raises:
       InputError: the file is of no known format, or holds none of the known networks.
     """
-    network = network_of(formats.read(path))
+    return known_network(formats.declared(path), path)
+
+
+def known_network(file: WeightsFile, path: StrPath) -> str:
+    """The network that a file holds.
+
+    Raises:
+      InputError: it is none of the known ones.
+    """
+    network = network_of(file)
     if network not in ARCHITECTURES:
-        raise InputError(f"{path} holds none of the known networks, {', '.join(ARCHITECTURES)}")
+        raise InputError(f"{shown(path)} holds none of the known networks, {', '.join(ARCHITECTURES)}")
     return network
 
 
@@ -63,13 +56,18 @@ def _misfit(file: WeightsFile, network: str) -> str:
     """How a file's layers differ from that network's, "" if not at all; our own may lack the deepest."""
     module = ARCHITECTURES[network]
     wanted = module.parameter_shapes
+    # To compare them, a network may have to compute with them, as when it folds normalisations into convolutions.
+    has = sum(array.size for layer in file.layers.values() for array in arrays_of(layer).values())
+    most = sum(math.prod(shape) for shapes in wanted.values() for shape in shapes.values())
+    if has > SURPLUS * most + FEW:
+        return f"it has {has:.2g} weights, and {network} has {most:.2g}"
     try:
         layers = named_layers(file, network)
     except MisfitError as error:
         return str(error)
     for name, layer in layers.items():
         if name not in wanted:
-            return f"it has {name}, which {network} has not"
+            return f"it has {formats.called(name)}, which {network} has not"
         for key, given, shape in _pairs({key: array.shape for key, array in arrays_of(layer).items()}, wanted[name]):
             if given is None or shape is None:
                 return f"its {name} has {'a' if shape is None else 'no'} {key}"
@@ -87,18 +85,30 @@ def _pairs(given: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[tuple[st
     return [(key, given.get(key), wanted.get(key)) for key in dict.fromkeys((*wanted, *given))]
 
 
-def layers_of(file: WeightsFile, path: StrPath, network: str) -> dict[str, Layer]:
-    """A file's layers by the network's names, in its order, checked to be that network's and finite."""
+def check_fits(file: WeightsFile, path: StrPath, network: str) -> None:
+    """Whether a file's layers are those of that network, by their names and shapes.
+
+    Raises:
+      InputError: they are not.
+    """
     architecture(network)
     holds = network_of(file)
     if holds not in (network, None):
-        raise InputError(f"{path} holds {holds}, not {network}")
+        raise InputError(f"{shown(path)} holds {formats.called(holds)}, not {network}")
     if reason := _misfit(file, network):
-        raise InputError(f"{path} does not hold {network}: {reason}")
+        raise InputError(f"{shown(path)} does not hold {network}: {reason}")
+
+
+def layers_of(file: WeightsFile, path: StrPath, network: str) -> dict[str, Layer]:
+    """The layers of a file that `check_fits` has let pass, by the network's names and in its order.
+
+    Raises:
+      InputError: they are not finite.
+    """
     layers = named_layers(file, network)
     for name, layer in layers.items():
         if not all(np.isfinite(array).all() for array in arrays_of(layer).values()):
-            raise InputError(f"{path}: {name} has weights that are not finite")
+            raise InputError(f"{shown(path)}: {name} has weights that are not finite")
     return {name: layers[name] for name in ARCHITECTURES[network].parameter_shapes if name in layers}
 
 

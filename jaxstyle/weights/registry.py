@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pooch
+import platformdirs
 
 from jaxstyle.errors import InputError, nearest
+from jaxstyle.files import open_plain
 from jaxstyle.networks import ARCHITECTURES
 from jaxstyle.networks.backbone import Backbone
 
@@ -54,7 +55,7 @@ class WeightsInfo:
 
 def digest(path: Path | zipfile.Path, algorithm: str) -> str:
     """Hexadecimal hash of a file, which may be within an archive."""
-    opened: Any = path.open("rb")
+    opened: Any = open_plain(path) if isinstance(path, Path) else path.open("rb")
     with opened as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
 
@@ -68,7 +69,7 @@ def matches(path: Path | zipfile.Path, expected: str) -> bool:
 def cache_folder() -> Path:
     """Where converted weights are kept: $JAXSTYLE_CACHE, or else the system's folder for caches."""
     folder = os.environ.get("JAXSTYLE_CACHE")
-    return Path(folder).expanduser() if folder else pooch.os_cache("jaxstyle")
+    return Path(folder).expanduser() if folder else Path(platformdirs.user_cache_dir("jaxstyle"))
 
 
 def shipped(name: str) -> Path | None:
@@ -121,9 +122,18 @@ def in_turn(network: str, source: str | None) -> list[WeightsInfo]:
     return [first] if source else [first, *others]
 
 
-def is_of(path: Path, entry: WeightsInfo) -> bool:
-    """Whether a file is that of the registry, or the one within it."""
-    return any(matches(path, expected) for expected in (entry.hash, entry.member_hash))
+def entry_by_hash(path: Path, network: str | None) -> WeightsInfo | None:
+    """The entry that a file, or the package that it is from, has; None if there is none of that network.
+
+    A network of None is any. Where sizes are known, they rule most entries out before anything is read.
+    """
+    size = path.stat().st_size
+    for entry in entries():
+        if network in (entry.network, None):
+            hashes = (entry.hash if entry.bytes in (0, size) else "", entry.member_hash)
+            if any(matches(path, expected) for expected in filter(None, hashes)):
+                return entry
+    return None
 
 
 def architecture(name: str) -> Backbone:

@@ -14,31 +14,36 @@ from typing import Annotated, Any
 from jaxstyle import defaults
 from jaxstyle.cli.commands import sweep
 from jaxstyle.cli.grid import SweepOptions
+from jaxstyle.cli.messages import name_of
+from jaxstyle.cli.options import Reading
+from jaxstyle.cli.outputs import Outputs
 from jaxstyle.cli.parser import Axis, Named, Positional, Several
 from jaxstyle.cli.settings import Settings
-from jaxstyle.cli.sources import default_name, read_picture
+from jaxstyle.cli.sources import default_name, reader
 from jaxstyle.cli.study import default_layers
-from jaxstyle.cli.values import LAYERS, NETWORK, POSITIVE, SEED, SIDE, STEPS, Text
+from jaxstyle.cli.values import LAYERS, NETWORK, POSITIVE, PREPROCESSING, SEED, SIDE, STEPS, Text
 from jaxstyle.errors import InputError
 from jaxstyle.pictures.read import load_image
-from jaxstyle.studies.figures import check_figure, save_figure
+from jaxstyle.studies.figures import check_figure, files_of_figure, save_figure
 
 FIGURE = "ablation.png"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(Reading):
     """What `ablate` can be told.
 
     Attributes:
       content: the picture to paint
       style: the picture to paint like
       out: folder (default: CONTENT_STYLE_ablation, here)
+      overwrite: replace files that are there and not jaxstyle's own, too
       layers: style layers, shallow to deep (default: {STYLE})
       ratios: style weight over content weight
       content_layers: (default: {CONTENT})
       network: what sees the pictures
-      weights: weights: .h5, .pth, .safetensors or .whl
+      weights: weights: .h5, .keras, .pth, .safetensors or .whl
+      preprocessing: what the weights were trained to see (default: found out)
       size: long side in pixels
       steps: of each picture
       rate: Adam's learning rate
@@ -50,11 +55,13 @@ class Options:
     content: Annotated[str, Positional(Text("CONTENT"))]
     style: Annotated[str, Positional(Text("STYLE"))]
     out: Annotated[str | None, Text("DIR"), Named("-o", "--out")] = None
+    overwrite: bool = False
     layers: Annotated[tuple[str, ...] | None, Several(LAYERS)] = None
     ratios: Annotated[tuple[float, ...], Several(POSITIVE)] = defaults.ABLATE_RATIOS
     content_layers: Annotated[tuple[str, ...] | None, Several(LAYERS)] = None
     network: Annotated[str, NETWORK] = defaults.NETWORK
     weights: Annotated[str | None, Text("FILE")] = None
+    preprocessing: Annotated[str | None, PREPROCESSING] = None
     size: Annotated[int, SIDE] = defaults.ABLATE_SIZE
     steps: Annotated[int, STEPS] = defaults.ABLATE_STEPS
     rate: Annotated[float, POSITIVE] = defaults.ABLATE_RATE
@@ -74,6 +81,9 @@ def run(options: Options) -> int:
     there = next(folder for folder in (out, *out.absolute().parents) if folder.is_dir())
     check_figure(there / FIGURE)  # before the work, as near as there is a place to try
     grid = sweep_of(options, out)
+    outputs = Outputs(read=(options.content, options.style, options.weights), overwrite=options.overwrite)
+    if there == out:
+        outputs.add(*files_of_figure(out / FIGURE))
     code = sweep.run(grid)
     if code:
         return code
@@ -81,12 +91,13 @@ def run(options: Options) -> int:
 
     cells = json.loads((out / "sweep.json").read_bytes())["cells"]
     layers, ratios = (axis.values for axis in grid.axes)
-    images = [[load_image(out / _cell(cells, row, ratio)["file"]) for ratio in ratios] for row in layers]
-    content, style = (read_picture(path, options.size).pixels for path in (options.content, options.style))
+    images = [[load_image(out / _cell(cells, row, ratio)["file"], large=True) for ratio in ratios] for row in layers]
+    content, style = (reader(options)(path, options.size).pixels for path in (options.content, options.style))
     names = [Path(path).stem for path in (options.content, options.style)]
     figure = draw_ablation(content, style, names, layers, ratios, images)
-    save_figure(out / FIGURE, figure, _data(options, grid, cells))
-    print(out / FIGURE)
+    with outputs.writing(*files_of_figure(out / FIGURE)):
+        save_figure(out / FIGURE, figure, _data(options, grid, cells))
+    print(name_of(out / FIGURE))
     return 0
 
 
@@ -102,9 +113,11 @@ def sweep_of(options: Options, out: Path) -> SweepOptions:
         "content_layers": options.content_layers or content_layers,
         "network": options.network,
         "weights": options.weights,
+        "preprocessing": options.preprocessing,
         "size": options.size,
         "min_size": options.size,
         "steps": options.steps,
+        "optimizer": "adam",
         "rate": options.rate,
         "init": options.init,
         "seed": options.seed,
@@ -113,6 +126,8 @@ def sweep_of(options: Options, out: Path) -> SweepOptions:
         content=options.content,
         styles=(options.style,),
         out=str(out),
+        overwrite=options.overwrite,
+        large=options.large,
         quiet=options.quiet,
         settings=Settings(**chosen),
         given=frozenset(name for name, value in chosen.items() if value is not None),
@@ -130,7 +145,7 @@ def _data(options: Options, sweep: SweepOptions, cells: list[dict[str, Any]]) ->
     """What stands beside the figure."""
     chosen = ("file", "status", "losses", "seconds", "command")
     layers, ratios = (axis.values for axis in sweep.axes)
-    names = ("network", "weights", "content_layers", "size", "steps", "rate", "init", "seed")
+    names = ("network", "weights", "preprocessing", "content_layers", "size", "steps", "rate", "init", "seed")
     return {
         "content": options.content,
         "style": options.style,

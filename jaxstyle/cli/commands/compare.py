@@ -7,7 +7,6 @@ weights.
 """
 
 import dataclasses
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,13 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from jaxstyle import defaults
-from jaxstyle.cli.options import TransferOptions
+from jaxstyle.cli.messages import name_of, say
+from jaxstyle.cli.options import Reading, TransferOptions
+from jaxstyle.cli.outputs import Outputs
 from jaxstyle.cli.parser import Named, Positional, Several
 from jaxstyle.cli.settings import NetworkSettings, Settings, TermSettings
-from jaxstyle.cli.sources import check_options, default_name, read_pictures
+from jaxstyle.cli.sources import Sources, check_options, default_name, files_of, read_pictures
 from jaxstyle.cli.values import NETWORK, POSITIVE, SEED, SIDE, Text, Whole
 from jaxstyle.errors import InputError
-from jaxstyle.studies.figures import check_figure, save_figure
+from jaxstyle.studies.figures import check_figure, files_of_figure, save_figure
 
 if TYPE_CHECKING:
     from jaxstyle.studies.compare import Curve, Pair
@@ -31,7 +32,7 @@ STARTS = ("content", "noise")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(Reading):
     """What `compare` can be told.
 
     Attributes:
@@ -40,6 +41,7 @@ class Options:
       networks: compare networks, not optimizers
       random_weights: with --networks, for those that are not on this machine
       out: (default: CONTENT_STYLE_comparison.png, here)
+      overwrite: replace files that are there and not jaxstyle's own, too
       size: long side in pixels
       evaluations: of loss and gradient, for each; with --networks at each size
       rates: Adam's learning rates (default: {COMPARE_RATES})
@@ -52,6 +54,7 @@ class Options:
     networks: Annotated[tuple[str, ...] | None, Several(NETWORK)] = None
     random_weights: bool = False
     out: Annotated[str | None, Text("FIG.png"), Named("-o", "--out")] = None
+    overwrite: bool = False
     size: Annotated[int, SIDE] = defaults.COMPARE_SIZE
     evaluations: Annotated[int, Whole(2, 10_000)] = defaults.COMPARE_EVALUATIONS
     rates: Annotated[tuple[float, ...] | None, Several(POSITIVE)] = None
@@ -66,7 +69,9 @@ class Options:
         """The transfer whose loss is minimised."""
         settings = Settings(**vars(self.network), **vars(self.terms), size=self.size, seed=self.seed)
         given = self.given | {"size", "seed", "optimizer", "init", "average", "steps"}
-        return TransferOptions(content=self.content, styles=(self.style,), settings=settings, given=given)
+        return TransferOptions(
+            content=self.content, styles=(self.style,), large=self.large, settings=settings, given=given
+        )
 
 
 def run(options: Options) -> int:
@@ -80,20 +85,22 @@ def run(options: Options) -> int:
 
 def _compare_networks(options: Options, networks: Sequence[str]) -> int:
     """Checks everything that can be checked, and has the pair painted by each network."""
-    name = Path(default_name(options.content, options.style)).with_suffix("").name
-    out = check_figure(f"{name}_networks.png" if options.out is None else options.out)
+    stem = Path(default_name(options.content, options.style)).with_suffix("").name
+    out = check_figure(f"{stem}_networks.png" if options.out is None else options.out)
     check_options(options.transfer)
     if len(set(networks)) < len(networks):
         raise InputError("--networks has a name twice; each once")
-    if options.network.weights or options.rates:
-        option = "--weights" if options.network.weights else "--rates"
-        raise InputError(f"{option} is not for several networks; leave it out, or --networks")
+    one = {"weights": options.network.weights, "preprocessing": options.network.preprocessing, "rates": options.rates}
+    for name in filter(one.get, one):
+        raise InputError(f"--{name} is not for several networks; leave it out, or --networks")
+    outputs = _outputs(options, out)
     sources = read_pictures(options.transfer, out)
     # Only now, since JAX takes a second to load, and wrong input need not wait for it.
     from jaxstyle.cli.compare_networks import paint_with_each
 
-    random = options.random_weights
-    return paint_with_each(options.transfer, networks, sources, options.evaluations, random=random, quiet=options.quiet)
+    how: Any = {"random": options.random_weights, "quiet": options.quiet}
+    with outputs.claimed():
+        return paint_with_each(options.transfer, networks, sources, options.evaluations, outputs, **how)
 
 
 def _compare_solvers(options: Options) -> int:
@@ -104,7 +111,14 @@ def _compare_solvers(options: Options) -> int:
     check_options(options.transfer)
     if len(set(rates)) < len(rates):
         raise InputError("--rates has a number twice; each once")
+    outputs = _outputs(options, out)
     sources = read_pictures(options.transfer, out)
+    with outputs.claimed():
+        return _run_solvers(options, outputs, sources, rates)
+
+
+def _run_solvers(options: Options, outputs: Outputs, sources: Sources, rates: Sequence[float]) -> int:
+    """Runs every solver, draws."""
     # Only now, since JAX takes a second to load, and wrong input need not wait for it.
     import jax
 
@@ -129,12 +143,20 @@ def _compare_solvers(options: Options) -> int:
                 trace = one.trace
                 spent = f"{trace.evaluations[-1]} evaluations, {trace.seconds[-1]:.1f} s"
                 line = f"{one.name} from {one.start}: loss {trace.losses.total[-1]:.4g} after {spent}"
-                print(line, file=sys.stderr)
+                say(line)
     stems = [Path(path).stem for path in (options.content, options.style)]
     figure = draw_comparison(sources.content.pixels, styles[0], stems, curves, starts=STARTS)
-    save_figure(out, figure, _data(record, options.evaluations, curves))
-    print(f"{out}{'' if options.quiet else f': {len(curves)} runs, {time.time() - began:.0f} s'}")
+    with outputs.writing(*files_of_figure(sources.out)):
+        save_figure(sources.out, figure, _data(record, options.evaluations, curves))
+    print(f"{name_of(sources.out)}{'' if options.quiet else f': {len(curves)} runs, {time.time() - began:.0f} s'}")
     return 0
+
+
+def _outputs(options: Options, out: Path) -> Outputs:
+    """The figure, with what lies beside it."""
+    outputs = Outputs(read=files_of(options.transfer), overwrite=options.overwrite)
+    outputs.add(*files_of_figure(out))
+    return outputs
 
 
 def _curves(pair: "Pair", starts: dict[str, Any], rates: Sequence[float], evaluations: int) -> Iterator[list["Curve"]]:
@@ -142,6 +164,11 @@ def _curves(pair: "Pair", starts: dict[str, Any], rates: Sequence[float], evalua
     from jaxstyle.solvers import Adam, Lbfgs, OptaxLbfgs
     from jaxstyle.studies.compare import Curve, trace, trace_rates
 
+    solvers: dict[str, Lbfgs | OptaxLbfgs] = {  # first, since jaxopt may be missing
+        "L-BFGS (jaxopt), backtracking": Lbfgs(),
+        "L-BFGS (jaxopt), zoom": Lbfgs(line_search="zoom"),
+        "L-BFGS (optax), zoom": OptaxLbfgs(line_search="zoom"),
+    }
     clock, warm_up = time.perf_counter, min(WARM_UP, evaluations)
     trace_rates(pair, rates, list(starts.values()), evaluations=1, clock=clock)
     found = trace_rates(pair, rates, list(starts.values()), evaluations=evaluations, clock=clock)
@@ -151,11 +178,6 @@ def _curves(pair: "Pair", starts: dict[str, Any], rates: Sequence[float], evalua
         for start, traces in zip(starts, found, strict=True)
         for rate, one in zip(rates, traces, strict=True)
     ]
-    solvers: dict[str, Lbfgs | OptaxLbfgs] = {
-        "L-BFGS (jaxopt), backtracking": Lbfgs(),
-        "L-BFGS (jaxopt), zoom": Lbfgs(line_search="zoom"),
-        "L-BFGS (optax), zoom": OptaxLbfgs(),
-    }
     for name, solver in solvers.items():
         trace(pair, solver, starts["noise"], evaluations=warm_up, clock=clock)
         for start, image in starts.items():

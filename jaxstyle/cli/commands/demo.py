@@ -1,6 +1,5 @@
 """Paint the pictures that come with jaxstyle, in two styles, with no download."""
 
-import sys
 import time
 from dataclasses import dataclass
 from importlib.resources import files
@@ -10,10 +9,12 @@ from typing import Annotated
 from jaxstyle import defaults
 from jaxstyle.cli.commands.transfer import paint
 from jaxstyle.cli.folder import results_folder
+from jaxstyle.cli.messages import say
 from jaxstyle.cli.options import TransferOptions
+from jaxstyle.cli.outputs import Outputs
 from jaxstyle.cli.parser import Named
 from jaxstyle.cli.values import SIDES, Text, Whole
-from jaxstyle.pictures.write import check_writable
+from jaxstyle.files import shown
 
 RESULTS = {"style_strokes": "harbour_strokes.png", "style_pattern": "harbour_pattern.png"}
 
@@ -24,11 +25,13 @@ class Options:
 
     Attributes:
       out: folder
+      overwrite: replace files that are there and not jaxstyle's own, too
       size: long side
       quiet: print only the results' names
     """
 
     out: Annotated[str, Text("DIR"), Named("-o", "--out")] = "jaxstyle-demo"
+    overwrite: bool = False
     size: Annotated[int, Whole(32, SIDES[1])] = defaults.DEMO_SIZE  # the pictures are wider than high
     quiet: bool = False
 
@@ -37,17 +40,17 @@ def run(options: Options) -> int:
     """Paints the harbour twice."""
     began, out = time.time(), Path(options.out)
     with results_folder(out):
-        for name in RESULTS.values():
-            check_writable(out / name)
+        Outputs(read=(), overwrite=options.overwrite).add_pictures(*(out / name for name in RESULTS.values()))
     if not options.quiet:
         what = f"painting a harbour in two styles, {options.size} pixels wide, with the {defaults.NETWORK} network"
-        print(what, file=sys.stderr)
+        say(what)
     pictures = files("jaxstyle") / "demo"
     for style, name in RESULTS.items():
         transfer = TransferOptions(
             content=str(pictures / "content.jpg"),
             styles=(str(pictures / f"{style}.jpg"),),
             out=str(out / name),
+            overwrite=options.overwrite,
             quiet=options.quiet,
         )
         code = paint(transfer.having(size=options.size))
@@ -55,5 +58,5 @@ def run(options: Options) -> int:
             return code
     if not options.quiet:
         best = out / RESULTS["style_strokes"]
-        print(f"done in {time.time() - began:.0f} s; open {best}", file=sys.stderr)
+        say(f"done in {time.time() - began:.0f} s; open {shown(best)}")
     return 0

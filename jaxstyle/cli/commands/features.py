@@ -14,21 +14,26 @@ from typing import Annotated, Any
 import numpy as np
 
 from jaxstyle import defaults
+from jaxstyle.cli.messages import name_of
+from jaxstyle.cli.options import Reading
+from jaxstyle.cli.outputs import Outputs
 from jaxstyle.cli.parser import Named, Positional
 from jaxstyle.cli.settings import NetworkSettings
-from jaxstyle.cli.study import check_keeps_sources, default_layers, figure_name, open_study, read_study
+from jaxstyle.cli.study import default_layers, figure_name, open_study, outputs_of, read_study
 from jaxstyle.cli.values import SIDE, Text, Whole
-from jaxstyle.studies.figures import SUFFIXES, save_figure
+from jaxstyle.pictures.read import Picture
+from jaxstyle.studies.figures import files_of_figure, save_figure
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(Reading):
     """What `features` can be told.
 
     Attributes:
       picture: the picture to look at
       layer: (default: the middle one of {STYLE})
       out: (default: IMAGE_LAYER.png, here)
+      overwrite: replace files that are there and not jaxstyle's own, too
       size: long side in pixels at which it is read (default: its own, at most {STUDY_SIZE})
       count: maps
       strongest: those of the largest mean square, not the first ones
@@ -38,6 +43,7 @@ class Options:
     picture: Annotated[str, Positional(Text("IMAGE"))]
     layer: Annotated[str | None, Text("NAME")] = None
     out: Annotated[str | None, Text("FIG.png"), Named("-o", "--out")] = None
+    overwrite: bool = False
     size: Annotated[int | None, SIDE] = None
     count: Annotated[int, Whole(1, 512)] = defaults.FEATURES_COUNT
     strongest: bool = False
@@ -51,8 +57,14 @@ def run(options: Options) -> int:
     _, usual = default_layers(options.network.network) if options.layer is None else ((), ())
     layer = options.layer or usual[len(usual) // 2]
     out = figure_name(options, layer if layer.isidentifier() else "features")
-    check_keeps_sources(options, [out.with_suffix(suffix) for suffix in SUFFIXES])
-    picture = read_study(options.picture, options.size)
+    outputs = outputs_of(options, out)
+    picture = read_study(options, options.size)
+    with outputs.claimed():
+        return _look(options, outputs, out, picture, layer)
+
+
+def _look(options: Options, outputs: Outputs, out: Path, picture: Picture, layer: str) -> int:
+    """Looks, draws; prints the table."""
     # Only now, since JAX takes a second to load, and wrong input need not wait for it.
     began = time.time()
     settings = {"layer": layer, "count": options.count, "strongest": options.strongest}
@@ -85,10 +97,12 @@ def run(options: Options) -> int:
     data = {"image": file_record(picture), "width": width, "height": height, **record}
     data |= {"layer": layer, "shape": maps.shape, "maps": shown, "layers": rows}
     which, name = "strongest" if options.strongest else "first", Path(picture.path).name
-    save_figure(out, draw_features(picture.pixels, name, layer, maps, shown, filters, rows, which=which), data)
+    figure = draw_features(picture.pixels, name, layer, maps, shown, filters, rows, which=which)
+    with outputs.writing(*files_of_figure(out)):
+        save_figure(out, figure, data)
     if not options.quiet:
         print(_table(rows))
-    print(f"{out}{'' if options.quiet else f': {count} of {maps.shape[2]} maps, {time.time() - began:.0f} s'}")
+    print(f"{name_of(out)}{'' if options.quiet else f': {count} of {maps.shape[2]} maps, {time.time() - began:.0f} s'}")
     return 0
 
 

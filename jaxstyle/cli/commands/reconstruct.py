@@ -11,20 +11,25 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from jaxstyle import defaults
+from jaxstyle.cli.messages import name_of
+from jaxstyle.cli.options import Reading
+from jaxstyle.cli.outputs import Outputs
 from jaxstyle.cli.parser import Named, Positional, Several
 from jaxstyle.cli.settings import NetworkSettings
-from jaxstyle.cli.study import check_keeps_sources, figure_name, open_study, read_study
+from jaxstyle.cli.study import figure_name, open_study, outputs_of, read_study
 from jaxstyle.cli.values import LAYERS, NUMBER, SEED, SIDE, SOLVER, STEPS, Text
-from jaxstyle.studies.figures import SUFFIXES, save_figure
+from jaxstyle.pictures.read import Picture
+from jaxstyle.studies.figures import files_of_figure, save_figure
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(Reading):
     """What `reconstruct` can be told.
 
     Attributes:
       picture: the picture to look into
       out: (default: IMAGE_reconstructions.png, here)
+      overwrite: replace files that are there and not jaxstyle's own, too
       layers: (default: the first one and {STYLE})
       steps: of each reconstruction
       size: long side in pixels at which it is read (default: its own, at most {STUDY_SIZE})
@@ -36,6 +41,7 @@ class Options:
 
     picture: Annotated[str, Positional(Text("IMAGE"))]
     out: Annotated[str | None, Text("FIG.png"), Named("-o", "--out")] = None
+    overwrite: bool = False
     layers: Annotated[tuple[str, ...] | None, Several(LAYERS)] = None
     steps: Annotated[int, STEPS] = defaults.INVERSION_STEPS
     size: Annotated[int | None, SIDE] = None
@@ -50,8 +56,14 @@ class Options:
 def run(options: Options) -> int:
     """Checks everything that can be checked, inverts each layer, draws."""
     out = figure_name(options, "reconstructions")
-    check_keeps_sources(options, [out.with_suffix(suffix) for suffix in SUFFIXES])
-    picture = read_study(options.picture, options.size)
+    outputs = outputs_of(options, out)
+    picture = read_study(options, options.size)
+    with outputs.claimed():
+        return _invert(options, outputs, out, picture)
+
+
+def _invert(options: Options, outputs: Outputs, out: Path, picture: Picture) -> int:
+    """Inverts each layer, draws."""
     # Only now, since JAX takes a second to load, and wrong input need not wait for it.
     began = time.time()
     layers = list(options.layers or first_and_style_layers(options.network.network))
@@ -100,9 +112,11 @@ def run(options: Options) -> int:
     height, width = picture.pixels.shape[:2]
     data = {"image": file_record(picture), "width": width, "height": height, **record, "layers": entries}
     data["seconds"] = round(time.time() - began, 1)
-    save_figure(out, draw_reconstructions(picture.pixels, Path(picture.path).name, entries, images), data)
+    figure = draw_reconstructions(picture.pixels, Path(picture.path).name, entries, images)
+    with outputs.writing(*files_of_figure(out)):
+        save_figure(out, figure, data)
     count = "one layer" if len(entries) == 1 else f"{len(entries)} layers"
-    print(f"{out}{'' if options.quiet else f': {count}, {time.time() - began:.0f} s'}")
+    print(f"{name_of(out)}{'' if options.quiet else f': {count}, {time.time() - began:.0f} s'}")
     return 0
 
 

