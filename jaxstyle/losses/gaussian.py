@@ -3,7 +3,7 @@
 import functools
 import math
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -105,7 +105,7 @@ def _transport(s: Gram, t: Gram) -> _Transport:
 
 
 @functools.partial(bures.defjvp, symbolic_zeros=True)
-def _bures_jvp(primals: tuple[Gram, Gram], tangents: tuple[Gram, Gram]) -> tuple[Scalar, Scalar]:
+def _bures_jvp(primals: tuple[Gram, Gram], tangents: tuple[Any, Any]) -> tuple[Scalar, Scalar]:
     """The gradient in S is I - P with P = L^-T U G^T, which takes a sample of S to one of T: S P S = T; in T, with its
     inverse. That of the eigenvalues, or of all the iterations, would be infinite or nearly so where they vanish."""
     of_s, of_t, polar, rest = _transport(*primals)
@@ -177,7 +177,7 @@ def wasserstein2(statistic: Moments, target: Moments, *, epsilon: float = 1e-4, 
     return means + (jnp.trace(s) + jnp.trace(t) - 2 * cross) / target.mean.shape[0]
 
 
-def _matmul(a: Gram, b: Gram) -> Gram:
+def _matmul(a: Float[Array, "p q"], b: Float[Array, "q r"]) -> Float[Array, "p r"]:
     return jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)
 
 
