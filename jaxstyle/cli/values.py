@@ -128,7 +128,7 @@ class Number(Kind):
         return self._checked(float(value), _told(value))
 
     def _checked(self, value: float, told: str) -> float:
-        most = LARGEST if self.below is None else math.nextafter(self.below, 0)
+        most = LARGEST if self.below is None else self.below * (1 - 2**-24)  # the last float32 below it
         if not 0 <= value <= most or (self.above and value == 0):
             raise ValueError(f"{told} is not a number {self._allowed()}")
         return value

@@ -121,8 +121,8 @@ def check_min_size(min_size: Any, content: Any) -> None:
 
 def check_average(average: float) -> None:
     """A decay."""
-    if not 0 <= average < 1:
-        raise InputError(f"average is {average}; it must be at least 0 and below 1")
+    if not (average >= 0 and np.float32(average) < 1):
+        raise InputError(f"average is {average}; it must be at least 0 and below 1, as float32 too")
 
 
 def check_start(init: Any, *, batch: bool = False) -> None:

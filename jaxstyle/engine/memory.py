@@ -82,8 +82,13 @@ def too_large(
             least = f"; size {side} would fit"
             break
         side = side * 9 // 10
-    what = f"{width} x {height} pixels with {network.name} need some {needed / 1e9:.2g} GB"
-    return InputError(f"{what} of memory, and {available / 1e9:.2g} GB are free{least}")
+    what = f"{width} x {height} pixels with {network.name} need some {_gigabytes(needed)} GB"
+    return InputError(f"{what} of memory, and {_gigabytes(available)} GB are free{least}")
+
+
+def _gigabytes(count: int) -> str:
+    """Two digits, or all whole ones."""
+    return f"{count / 1e9:.2g}" if count < 1e11 else f"{count / 1e9:.0f}"
 
 
 def _features(plan: Plan) -> int:

@@ -86,6 +86,7 @@ BAD = [
     ({"min_size": 15}, ["min_size is 15", "16"]),
     ({"min_size": 31}, ["min_size is 31", "long side is 30"]),
     ({"average": 1.0}, ["average is 1.0", "below 1"]),
+    ({"average": 0.99999999}, ["average is 0.99999999", "below 1"]),
     ({"average": -0.1}, ["average is -0.1"]),
     ({"average": np.nan}, ["average is nan"]),
     ({"init": "contents"}, ["'contents'", "content, noise, style, blur", "did you mean 'content'?"]),
