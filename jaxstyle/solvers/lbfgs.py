@@ -34,7 +34,7 @@ class Lbfgs(BoxedLbfgs):
 
     def __post_init__(self) -> None:
         if importlib.util.find_spec("jaxopt") is None:
-            raise InputError("Lbfgs needs jaxopt, which is not installed; OptaxLbfgs (optax-lbfgs) does without it")
+            raise InputError("Lbfgs needs jaxopt, which is not installed; OptaxLbfgs, --optimizer optax-lbfgs, works")
 
     def _begin(self, gradient: Coefficients) -> Any:
         return _memory().begin(gradient, self.history)
