@@ -97,7 +97,7 @@ def page(facts: dict[str, dict[str, object]]) -> str:
         "# Gallery",
         "",
         "`jaxstyle transfer CONTENT STYLE` with its defaults, by the network that is named, on two cores. Seconds are",
-        "those of the whole command. Made by `scripts/make_gallery.py`.",
+        "those of the whole command, with other work beside it. Made by `scripts/make_gallery.py`.",
         "",
     ]
     for content, style in PAIRS:
