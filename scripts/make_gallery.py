@@ -32,7 +32,7 @@ PAIRS = (
     ("astronaut", "piranesi_carceri"),
     ("ocean-waves", "shipwreck"),
     ("singaporean-cityscape", "composition_vii"),
-    ("chelsea", "texture_mossyrock"),
+    ("chelsea", "the_scream"),
 )
 CREDITS = {
     "astronaut": "Eileen Collins, NASA, public domain",
@@ -51,7 +51,6 @@ CREDITS = {
     "piranesi_carceri": "Piranesi, Carceri",
     "shipwreck": "Turner, The Shipwreck, 1805",
     "composition_vii": "Kandinsky, Composition VII, 1913",
-    "texture_mossyrock": "mossy rock, ambientCG, CC0",
 }
 GAP = 8  # pixels of white between pictures
 QUALITY = 88
