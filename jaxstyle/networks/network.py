@@ -19,7 +19,7 @@ from jaxstyle.networks.backbone import Backbone
 from jaxstyle.networks.preprocessing import PREPROCESSING
 from jaxstyle.ops import winograd
 from jaxstyle.ops.compile import compiled, platform_of
-from jaxstyle.ops.convolution import Prepared, adjoint_kernel
+from jaxstyle.ops.convolution import Prepared, adjoint_kernel, is_pointwise
 from jaxstyle.ops.tpu import Platform
 from jaxstyle.types import FeatureMaps, Image, Params
 
@@ -115,9 +115,9 @@ class Network:
     def for_steps(self, size: tuple[int, int] | None = None) -> "Network":
         """The same for loops around gradients, as `transfer` is one: what is alike at each step is computed now.
 
-        Weights take the type of the convolutions. On a CPU `prepared` holds for each convolution the kernel of its
-        gradient and, where that pays, both kernels as `ops.winograd` wants them: up to six times the memory, for
-        reverse mode (`jax.grad`) only. Options are to be chosen before. What is there already is kept.
+        Weights take the type of the convolutions. On a CPU `prepared` holds for each convolution that is not 1x1 the
+        kernel of its gradient and, where that pays, both kernels as `ops.winograd` wants them: up to six times the
+        memory, for reverse mode (`jax.grad`) only. Options are to be chosen before. What is there already is kept.
 
         Args:
           size: (height, width) of the largest picture that the loop will see; None for any.
@@ -128,7 +128,7 @@ class Network:
         network = dataclasses.replace(self, params=params).for_device(platform)
         if platform != "cpu":
             return network
-        kernels = {name: x["kernel"] for name, x in params.items() if "kernel" in x}
+        kernels = {name: x["kernel"] for name, x in params.items() if "kernel" in x and not is_pointwise(x["kernel"])}
         prepared = dict(self.prepared or {})
         prepared |= _adjoints({name: kernel for name, kernel in kernels.items() if name not in prepared})
         for name in self._for_winograd(kernels, size):

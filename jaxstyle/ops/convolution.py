@@ -44,7 +44,7 @@ def convolution(
       prepared: what is known of the kernel; for reverse mode (`jax.grad`) only.
       platform: the kind of device that it will run on; None where that is not known.
     """
-    if kernel.shape[:2] == (1, 1) and stride == 1 and padding == (0, 0):
+    if is_pointwise(kernel) and stride == 1 and padding == (0, 0):
         return jnp.einsum("hwc,cd->hwd", x, kernel[0, 0])  # XLA's products are faster than its convolutions on CPUs
     if stride == 1 and prepared is not None:
         if prepared.halved is not None and winograd.pays(x.shape, kernel.shape):
@@ -59,6 +59,11 @@ def convolution(
             kernel,
         )
     return _plain(x, kernel, padding, stride)
+
+
+def is_pointwise(kernel: Float[Array, "h w c d"]) -> bool:
+    """Whether the kernel is 1x1: a product of matrices, for which nothing need be prepared."""
+    return kernel.shape[:2] == (1, 1)
 
 
 def _plain(x: Features, kernel: Array, padding: tuple[int, int], stride: int = 1) -> FeatureMap:

@@ -6,14 +6,14 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
+from commandline import Said
 from jaxstyle.cli import cells, compare_networks, startup
-from jaxstyle.cli.main import main
 from jaxstyle.engine import sweep as engine
 from jaxstyle.marks import is_sealed
 from jaxstyle.pictures.write import is_own, read_record, save_image
@@ -21,17 +21,6 @@ from jaxstyle.weights import load_network, save_weights
 
 QUICK = ("--size", "32", "--steps", "1", "--content-layers", "relu2_1", "--style-layers", "relu2_1", "--quiet")
 SWEEP = ("sweep", "c.png", "s.png", "-o", "d", *QUICK, "--style-weight", "1", "2")
-
-
-class Said(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
-    return lambda *words: Said(main([str(word) for word in words]), *capsys.readouterr())
 
 
 @pytest.fixture

@@ -9,17 +9,17 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from commandline import Said
 from jaxstyle.cli import cells, compare_networks, startup
 from jaxstyle.cli import outputs as module
 from jaxstyle.cli.claim import claim_file
 from jaxstyle.cli.commands.batch import file_names
-from jaxstyle.cli.main import main
 from jaxstyle.cli.messages import CommandError
 from jaxstyle.cli.outputs import Outputs, numbered
 from jaxstyle.errors import InputError
@@ -31,17 +31,6 @@ from jaxstyle.weights import load_network, save_weights
 
 QUICK = ("--size", "32", "--steps", "1", "--quiet")
 SHALLOW = ("--content-layers", "relu2_1", "--style-layers", "relu2_1")
-
-
-class Said(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
-    return lambda *words: Said(main([str(word) for word in words]), *capsys.readouterr())
 
 
 @pytest.fixture

@@ -408,17 +408,20 @@ def many_tensors(one: bytes, count: int) -> bytes:
     return b"}(" + b"".join(text(f"features.{n}.weight") + one for n in range(count)) + b"u"
 
 
+def large_views(folder: Path, count: int) -> Path:
+    one = tensor("0", 1_200_000, shape(1000, 1000, 1, 1), shape(1000, 1, 1, 1))
+    return zipped(folder / "a.pth", many_tensors(one, count), {"0": bytes(4_800_000)})
+
+
 @made
 def views(folder: Path) -> Path:
     """A thousand views of one storage."""
-    one = tensor("0", 1_200_000, shape(1000, 1000, 1, 1), shape(1000, 1, 1, 1))
-    return zipped(folder / "a.pth", many_tensors(one, 1000), {"0": bytes(4_800_000)})
+    return large_views(folder, 1000)
 
 
 @made
 def few_large_views(folder: Path) -> Path:
-    one = tensor("0", 1_200_000, shape(1000, 1000, 1, 1), shape(1000, 1, 1, 1))
-    return zipped(folder / "a.pth", many_tensors(one, 40), {"0": bytes(4_800_000)})
+    return large_views(folder, 40)
 
 
 @made

@@ -11,6 +11,8 @@ from PIL import Image, JpegImagePlugin
 from jaxstyle.errors import InputError
 from jaxstyle.pictures import stored
 from jaxstyle.pictures.read import load_image, load_picture, own_size
+from picture_files import grey
+from picture_files import near as close
 
 HEIGHT, WIDTH = 37, 53
 
@@ -34,15 +36,6 @@ def put(tmp_path, data, name="a.bin"):
     path = tmp_path / name
     path.write_bytes(data)
     return path
-
-
-def close(actual, expected, atol=3e-7):
-    assert actual.dtype == np.float32
-    np.testing.assert_allclose(actual, expected, rtol=0, atol=atol)
-
-
-def grey(values):
-    return np.repeat(values.reshape(*values.shape[:2], 1), 3, 2)
 
 
 def refused(path, *words):

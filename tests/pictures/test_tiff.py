@@ -14,6 +14,8 @@ from PIL import Image
 
 from jaxstyle.errors import InputError
 from jaxstyle.pictures.read import load_image, load_picture, own_size
+from picture_files import grey
+from picture_files import near as close
 
 HEIGHT, WIDTH = 37, 53
 SHORT, LONG, RATIONAL, BYTES, LONG8 = 3, 4, 5, 7, 16
@@ -147,15 +149,6 @@ def put(tmp_path, *pages, **options):
     path = tmp_path / "a.tif"
     path.write_bytes(tiff(*pages, **options))
     return path
-
-
-def close(actual, expected, atol=3e-7):
-    assert actual.dtype == np.float32
-    np.testing.assert_allclose(actual, expected, rtol=0, atol=atol)
-
-
-def grey(values):
-    return np.repeat(values.reshape(*values.shape[:2], 1), 3, 2)
 
 
 def integers(rng, bits, channels):
