@@ -61,6 +61,19 @@ def convolution(
     return _plain(x, kernel, padding, stride)
 
 
+def convolution_within(x: Features, kernel: Float[Array, "p q c d"], *, stride: int = 1) -> FeatureMap:
+    """The convolution of features (h, w, c) that have a border already: (h - p) // stride + 1 high.
+
+    XLA's convolutions on CPUs are up to ten times slower where nothing is padded; so a line is, and cut off again.
+    """
+    if is_pointwise(kernel) and stride == 1:
+        return convolution(x, kernel, (0, 0))
+    sides = [(side - size) // stride + 1 for side, size in zip(x.shape[:2], kernel.shape[:2], strict=True)]
+    numbers = ("NHWC", "HWIO", "NHWC")
+    y = jax.lax.conv_general_dilated(x[None], kernel, (stride, stride), [(0, stride)] * 2, dimension_numbers=numbers)
+    return y[0, : sides[0], : sides[1]]
+
+
 def is_pointwise(kernel: Float[Array, "h w c d"]) -> bool:
     """Whether the kernel is 1x1: a product of matrices, for which nothing need be prepared."""
     return kernel.shape[:2] == (1, 1)

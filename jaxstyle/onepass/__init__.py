@@ -1,0 +1,1 @@
+"""Painting in one pass: networks trained for some styles, and decoders that serve any."""

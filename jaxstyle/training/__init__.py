@@ -1,0 +1,1 @@
+"""Training: crops of photographs by Grain, a loop whose checkpoints Orbax keeps."""
