@@ -15,6 +15,9 @@ from .objective import Targets as Targets
 from .objective import Weights as Weights
 from .objective import loss_terms as loss_terms
 from .objective import make_targets as make_targets
+from .onepass.files import load_any_style as load_any_style
+from .onepass.files import load_styles as load_styles
+from .onepass.stylize import stylize as stylize
 from .pictures.color import lab_to_rgb as lab_to_rgb
 from .pictures.color import lab_transfer as lab_transfer
 from .pictures.color import luminance_transfer as luminance_transfer

@@ -24,6 +24,7 @@ VARIATION_WEIGHT = 3.0
 
 SIZE = 512  # long side of the command line's result; a smaller content keeps its own
 COARSEST = 128  # long side at which coarse-to-fine starts
+ONE_PASS_SIZE = 1024  # long side of a result of one pass; a smaller content keeps its own
 SWEEP_SIZE = 192  # the same of the pictures of a sweep
 MOST_CELLS = 500  # that a sweep runs without being told that this is meant
 STEPS = 40  # at each scale
@@ -40,6 +41,13 @@ ABLATE_RATE = 0.03  # from noise there is a longer way to go; 0.05 leaves grain
 ABLATE_RATIOS = (1.0, 10.0, 100.0, 1000.0)
 
 DEMO_SIZE = 384
+
+TRAIN_STEPS = 6000
+ADD_STEPS = 400
+TRAIN_CROP = 128
+TRAIN_BATCH = 4
+TRAIN_RATE = 0.002
+TRAIN_STYLE_SIZE = 320
 
 SEED = 0
 

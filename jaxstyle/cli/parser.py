@@ -36,6 +36,11 @@ class Several:
 
 
 @dataclass(frozen=True)
+class Repeated(Several):
+    """Several words, which may also be given one at a time, with the option's name before each."""
+
+
+@dataclass(frozen=True)
 class Positional:
     """Words that are known by their place; the kind's metavar is their name in messages.
 
@@ -172,6 +177,14 @@ class _StoreTuple(argparse.Action):
         setattr(namespace, self.dest, tuple(values))
 
 
+class _ExtendTuple(argparse.Action):
+    """Adds values to a tuple."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        """One option with some of its values."""
+        setattr(namespace, self.dest, (*getattr(namespace, self.dest, ()), *values))
+
+
 class _StoreAxis(argparse.Action):
     """Stores the values of a setting, ranges among them, as one tuple."""
 
@@ -254,7 +267,8 @@ def _add(place: Any, field: Field, *, swept: bool = False) -> None:
         kind = kind.listed() if isinstance(takes, Several) else kind
         told |= {"nargs": "+", "action": _StoreAxis, "type": _typed(kind.spread)}
     else:
-        told |= {"type": _typed(kind.read)} | ({"nargs": "+", "action": _StoreTuple} if kind is not takes else {})
+        several = _ExtendTuple if isinstance(takes, Repeated) else _StoreTuple
+        told |= {"type": _typed(kind.read)} | ({"nargs": "+", "action": several} if kind is not takes else {})
     place.add_argument(*field.names, dest=field.name, metavar=kind.metavar, required=field.required, **told)
 
 

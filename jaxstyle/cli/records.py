@@ -41,9 +41,13 @@ def known_of(network: NetworkSettings) -> dict[str, Any]:
 def made_with(network: NetworkSettings, *, held: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """What of a record is neither picture nor setting; `held` is what is known of the weights."""
     held = held or known_of(network)
+    return {"weights": {key: held[key] for key in ("sha256", "preprocessing")}, **made_by()}
+
+
+def made_by() -> dict[str, Any]:
+    """The programs and the device that make a picture."""
     names = ("jax", "jaxlib", "flax", "optax", "jaxopt", "numpy")
     return {
-        "weights": {key: held[key] for key in ("sha256", "preprocessing")},
         "versions": {"jaxstyle": __version__, "python": platform.python_version()}
         | {name: version(name) for name in names},
         "device": str(jax.devices()[0].device_kind),

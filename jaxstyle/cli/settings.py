@@ -72,11 +72,21 @@ class SizeSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PresetSettings:
+    """Preset.
+
+    Attributes:
+      preset: settings that belong together, which other options replace; jaxstyle presets says more
+    """
+
+    preset: Annotated[str, Choice(tuple(PRESETS), "NAME")] = "default"
+
+
+@dataclass(frozen=True, kw_only=True)
 class TermSettings:
     """What is minimised.
 
     Attributes:
-      preset: settings that belong together, which other options replace; jaxstyle presets says more
       style_loss: (default: gram, or the preset's own)
       content_weight: (default: {CONTENT_WEIGHT:g})
       style_weight: 30 keeps the content clear, 300 drowns most of it (default: {STYLE_WEIGHT:g})
@@ -86,7 +96,6 @@ class TermSettings:
       layer_weights: one for each style layer (default: equal)
     """
 
-    preset: Annotated[str, Choice(tuple(PRESETS), "NAME")] = "default"
     style_loss: Annotated[str | None, STYLE_LOSS] = "gram"  # None for the preset's own
     content_weight: Annotated[float, NUMBER] = defaults.CONTENT_WEIGHT
     style_weight: Annotated[float, NUMBER] = defaults.STYLE_WEIGHT
@@ -148,7 +157,9 @@ class SolverSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(SolverSettings, ColorSettings, StyleSettings, TermSettings, SizeSettings, NetworkSettings):
+class Settings(
+    SolverSettings, ColorSettings, StyleSettings, TermSettings, PresetSettings, SizeSettings, NetworkSettings
+):
     """The settings of a transfer, as they go into the record: enough, with the pictures, to make it again."""
 
 

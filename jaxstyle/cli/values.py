@@ -108,10 +108,12 @@ class Number(Kind):
     Attributes:
       above: whether it must be above 0.
       below: what it must be below, if anything.
+      most: what it is at most.
     """
 
     above: bool = False
     below: float | None = None
+    most: float = LARGEST
     metavar: str | None = "X"
 
     def read(self, word: str) -> float:
@@ -128,7 +130,7 @@ class Number(Kind):
         return self._checked(float(value), _told(value))
 
     def _checked(self, value: float, told: str) -> float:
-        most = LARGEST if self.below is None else self.below * (1 - 2**-24)  # the last float32 below it
+        most = self.most if self.below is None else self.below * (1 - 2**-24)  # the last float32 below it
         if not 0 <= value <= most or (self.above and value == 0):
             raise ValueError(f"{told} is not a number {self._allowed()}")
         return value
@@ -136,7 +138,7 @@ class Number(Kind):
     def _allowed(self) -> str:
         if self.below is not None:
             return f"of at least 0 and below {self.below:g}"
-        return f"above 0, up to {LARGEST:g}" if self.above else f"from 0 to {LARGEST:g}"
+        return f"above 0, up to {self.most:g}" if self.above else f"from 0 to {self.most:g}"
 
     def write(self, value: float) -> str:
         """The number with nine digits: all that a float32 has."""
@@ -295,6 +297,7 @@ LANES = Whole(1, 10_000)
 NUMBER = Number()
 POSITIVE = Number(above=True)
 FRACTION = Number(below=1)
+UNIT = Number(most=1)
 SHARE = Share()
 LAYERS = Text("NAME")
 NETWORK = Choice(tuple(defaults.NETWORKS), "NAME")

@@ -13,7 +13,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxstyle.onepass.style_network import doubled
+from jaxstyle.ops.blocks import blocks_of, kernel_between_blocks, kernel_onto_blocks, pixels_of
+from jaxstyle.ops.convolution import convolution_within
 from jaxstyle.ops.padding import add_border
 from jaxstyle.types import FeatureMap, Features
 
@@ -39,22 +40,28 @@ class Decoder(nn.Module):
         x = features.astype(self.dtype) / jax.lax.stop_gradient(scale).astype(self.dtype)[None, None]
         x = nn.relu(self._convolution(x, "in", self.widths[0], size=1))
         for k, width in enumerate(self.widths):
-            x = nn.relu(self._convolution(x, f"size{k}_1", width))
+            x = nn.relu(self._convolution(x, f"size{k}_1", width, larger=k > 0))
             if k + 1 < len(self.widths):
-                x = doubled(nn.relu(self._convolution(x, f"size{k}_2", self.widths[k + 1])))
-        return self._convolution(x, "out", 3).astype(jnp.float32) + 0.5
+                x = nn.relu(self._convolution(x, f"size{k}_2", self.widths[k + 1]))
+        kernel, bias = self._parameters("out", 3, x.shape[2], 3)
+        y = convolution_within(blocks_of(add_border(x, "reflect", 2, 2)), kernel_between_blocks(kernel))
+        return (pixels_of(y) + bias[None, None]).astype(jnp.float32) + 0.5
 
-    def _convolution(self, x: Features, name: str, channels: int, *, size: int = 3) -> FeatureMap:
-        kernel = self.param(
-            f"{name}_kernel", nn.initializers.he_normal(), (size, size, x.shape[2], channels), jnp.float32
-        )
-        bias = self.param(f"{name}_bias", nn.initializers.zeros, (channels,), jnp.float32)
-        x = add_border(x, "reflect", size // 2, size // 2)
-        numbers = ("NHWC", "HWIO", "NHWC")
-        y = jax.lax.conv_general_dilated(
-            x[None], kernel.astype(self.dtype), (1, 1), "VALID", dimension_numbers=numbers
-        )[0]
-        return y + bias.astype(self.dtype)[None, None]
+    def _convolution(self, x: Features, name: str, channels: int, *, size: int = 3, larger: bool = False) -> FeatureMap:
+        """A convolution, of the features made twice as large by nearest neighbour if `larger`."""
+        kernel, bias = self._parameters(name, size, x.shape[2], channels)
+        if larger:
+            # An edge continued and made larger is the larger picture reflected.
+            y = pixels_of(convolution_within(add_border(x, "edge", 1, 1), kernel_onto_blocks(kernel)))
+        else:
+            y = convolution_within(add_border(x, "reflect", size // 2, size // 2), kernel)
+        return y + bias[None, None]
+
+    def _parameters(self, name: str, size: int, before: int, after: int) -> tuple[Array, Array]:
+        shape = (size, size, before, after)
+        kernel = self.param(f"{name}_kernel", nn.initializers.he_normal(), shape, jnp.float32)
+        bias = self.param(f"{name}_bias", nn.initializers.zeros, (after,), jnp.float32)
+        return kernel.astype(self.dtype), bias.astype(self.dtype)
 
 
 def decoders() -> dict[str, Decoder]:

@@ -1,9 +1,8 @@
-"""What paints in one pass: a network trained for some styles, or an encoder with decoders for any style. Both are pytrees."""
+"""What paints in one pass: a network trained for some styles, or an encoder with decoders for any. Both are pytrees."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
@@ -12,11 +11,9 @@ from jaxtyping import Array, Float
 from jaxstyle.errors import InputError, nearest
 from jaxstyle.networks import Network
 from jaxstyle.onepass.decoders import LEVELS, decoders
-from jaxstyle.onepass.style_network import Statistics, StyleNetwork
+from jaxstyle.onepass.style_network import MARGIN, STRIDE, Statistics, StyleNetwork
 from jaxstyle.onepass.transforms import Description, describe, mixed, whiten_and_colour
 from jaxstyle.types import Image, Picture
-
-PLAIN = "photograph"  # the style of a network that leaves a picture as it is
 
 
 @struct.dataclass
@@ -26,41 +23,66 @@ class StylePainter:
     Attributes:
       params: its parameters.
       module: the architecture.
-      names: of the styles, in order. One of them, `PLAIN`, leaves pictures as they are: others are weakened by mixing
-        it in.
+      styles: their names, in order.
     """
 
     params: Mapping[str, Any]
     module: StyleNetwork = struct.field(pytree_node=False)
-    names: tuple[str, ...] = struct.field(pytree_node=False)
+    styles: tuple[str, ...] = struct.field(pytree_node=False)
 
-    @property
-    def styles(self) -> tuple[str, ...]:
-        """The styles that there are to choose from."""
-        return tuple(name for name in self.names if name != PLAIN)
-
-    def shares(self, styles: Mapping[str, float], strength: float | Array) -> Float[Array, " n"]:
-        """Of all styles, for a mix of some by name, whose weights need not sum to one.
+    def shares(self, styles: str | Mapping[str, float]) -> Float[Array, " n"]:
+        """What `paint` takes, for a style by name, or for several with weights, which need not sum to one.
 
         Raises:
-          InputError: a name that is none of the styles.
+          InputError: a name that is none of the styles, or weights that are none.
         """
-        for name in styles:
+        given = {styles: 1.0} if isinstance(styles, str) else dict(styles)
+        for name in given:
             if name not in self.styles:
                 known = ", ".join(self.styles)
                 raise InputError(f"there is no style {name!r}; there are {known}{nearest(name, self.styles)}")
-        given = np.array([styles.get(name, 0.0) for name in self.names], np.float32)
-        if not np.isfinite(given).all() or (given < 0).any() or not given.any():
-            raise InputError(f"the weights of styles are {dict(styles)}; they are 0 or larger, and one is above 0")
-        chosen = jnp.asarray(given / given.sum())
-        plain = jax.nn.one_hot(self.names.index(PLAIN), len(self.names))
-        return strength * chosen + (1 - strength) * plain
+        weights = np.array([given.get(name, 0.0) for name in self.styles], np.float32)
+        if not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
+            raise InputError(f"the weights of styles are {given}; they are 0 or larger, and one is above 0")
+        return jnp.asarray(weights / weights.sum())
 
-    def paint(
-        self, content: Image, shares: Float[Array, " n"], statistics: Statistics | None = None
+    def paint(self, content: Picture, shares: Float[Array, " n"], strength: float | Array = 1.0) -> Image:
+        """The picture (h, w, 3) painted.
+
+        Args:
+          content: (h, w, 3) in [0, 1].
+          shares: (styles,), from `shares`, or any that sum to one.
+          strength: 0 leaves the content as it is, 1 is the style.
+        """
+        wide = jnp.pad(jnp.asarray(content), margins(*content.shape[:2]), mode="reflect")
+        painted, _ = self.paint_part(wide, shares, strength)
+        return within_margins(painted, *content.shape[:2])
+
+    def paint_part(
+        self,
+        part: Image,
+        shares: Float[Array, " n"],
+        strength: float | Array = 1.0,
+        statistics: Statistics | None = None,
     ) -> tuple[Image, Statistics]:
-        """The picture (h, w, 3) painted, and the statistics of its normalisations; see `StyleNetwork`."""
-        return self.module.apply({"params": self.params}, content, shares, statistics)  # type: ignore[return-value]
+        """A part of a picture painted, its border too, with these means and deviations of the normalisations in place
+        of its own; and those that were taken."""
+        return self.module.apply({"params": self.params}, part, shares, strength, statistics)  # type: ignore[return-value]
+
+
+def margins(height: int, width: int) -> list[tuple[int, int]]:
+    """What a picture is continued by in a mirror, rows and columns before and after: what is next to the border is then
+    painted as what is not, and sides are multiples of the network's stride."""
+    sides = (height, width)
+    before = [min(MARGIN, side - 1) // STRIDE * STRIDE for side in sides]
+    after = [x - side % STRIDE for x, side in zip(before, sides, strict=True)]
+    return [*zip(before, after, strict=True), (0, 0)]
+
+
+def within_margins(painted: Image, height: int, width: int) -> Image:
+    """The picture without what `margins` adds."""
+    (top, _), (left, _), _ = margins(height, width)
+    return painted[top : top + height, left : left + width]
 
 
 @struct.dataclass
@@ -84,10 +106,10 @@ class AnyPainter:
         """A style between some; shares sum to one."""
         return {level: mixed([style[level] for style in styles], shares) for level in LEVELS}
 
-    def paint(self, content: Image, style: dict[str, Description], strength: float | Array = 1.0) -> Image:
+    def paint(self, content: Picture, style: dict[str, Description], strength: float | Array = 1.0) -> Image:
         """The picture (h, w, 3) painted, from the coarsest level to the finest (Li et al. 2017)."""
         height, width = content.shape[:2]
-        x = jnp.pad(content, ((0, -height % 8), (0, -width % 8), (0, 0)), mode="reflect")
+        x = jnp.pad(jnp.asarray(content), ((0, -height % 8), (0, -width % 8), (0, 0)), mode="reflect")
         for level in LEVELS:
             features = self.encoder.features(x, [level])[level]
             moved = whiten_and_colour(features, style[level])
@@ -97,3 +119,6 @@ class AnyPainter:
     def decode(self, level: str, features: Array) -> Image:
         """The picture of a level's features."""
         return decoders()[level].apply({"params": self.params[level]}, features)  # type: ignore[return-value]
+
+
+Painter: TypeAlias = StylePainter | AnyPainter

@@ -11,13 +11,11 @@ from jaxtyping import Array, Float
 from jaxstyle.losses import relative_error
 from jaxstyle.networks import Network
 from jaxstyle.onepass.decoders import LEVELS, Decoder
-from jaxstyle.onepass.train_styles import LAST, MEAN, WARM_UP, Training
+from jaxstyle.onepass.train_styles import LAST, WARM_UP, Training, running_mean
 
 FEATURES = 0.02  # weight of the relative error of features against the mean absolute error of pixels
 
 Params = dict[str, Any]
-
-
 
 
 def first_params(decoders: Mapping[str, Decoder], encoder: Network, crops: Float[Array, "n h w 3"]) -> Params:
@@ -58,7 +56,7 @@ def make_steps(
     solver = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
 
     @jax.jit
-    def step(training: Training, batch: Array, encoder: Network) -> tuple[Training, Any]:
+    def step(training: Training, number: Array, batch: Array, encoder: Network) -> tuple[Training, Any]:
         crops = batch.astype(jnp.float32) / 255
 
         def loss(params: Params) -> Any:
@@ -67,11 +65,9 @@ def make_steps(
         gradient, errors = jax.grad(loss, has_aux=True)(training.params)
         updates, state = solver.update(gradient, training.solver, training.params)
         moved = optax.apply_updates(training.params, updates)
-        mean = jax.tree.map(lambda m, x: MEAN * m + (1 - MEAN) * x, training.mean, moved)
-        return Training(moved, mean, state), errors
+        return Training(moved, running_mean(training.mean, moved, number), state), errors
 
     def take(training: Training, batch: Any, number: int) -> tuple[Training, Mapping[str, Any]]:
-        del number
-        return step(training, jnp.asarray(batch), encoder)
+        return step(training, jnp.asarray(number), jnp.asarray(batch), encoder)
 
     return Training(params, params, solver.init(params)), take

@@ -2,21 +2,24 @@
 that pictures are optimised by: any style loss, layers and weights."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float
 
 from jaxstyle.networks import Network
 from jaxstyle.objective import Objective, Targets, Weights, content_targets, describe_styles, loss_terms
-from jaxstyle.onepass.style_network import StyleNetwork, normalisation_names
+from jaxstyle.onepass.style_network import StyleNetwork, logit, of_styles
+from jaxstyle.onepass.transforms import describe, matrix_between
 from jaxstyle.types import Picture
 
+SPARSE = 97  # of so many pixels one is enough for the colours of photographs
 WARM_UP = 100  # steps until the full rate
-PIXELS = 20.0  # weight of the mean absolute difference from the crop, for the plain style
 LAST = 0.02  # share of the rate at the end
 MEAN = 0.999  # decay of the running mean of the parameters, which is what a training ends with
 
@@ -38,56 +41,76 @@ class Teaching(NamedTuple):
       judge: gives the features.
       objective: layers and formulae.
       weights: of the terms.
-      styles: statistics of all styles, with an axis of them in front; the last one's are those of the first again where
-        it is the plain one.
-      plain: (n,), 1 for the style that leaves pictures as they are, whose loss is the difference from the crop, else 0.
+      styles: statistics of all styles, with an axis of them in front.
     """
 
     judge: Network
     objective: Objective
     weights: Weights
     styles: Any
-    plain: Float[Array, " n"]
 
 
-def teaching_of(
-    judge: Network, styles: Sequence[Picture], *, objective: Objective, weights: Weights, plain: bool = True
-) -> Teaching:
-    """What a network learns from these pictures of styles (h, w, 3), each at the size in which its strokes are wanted.
-
-    With `plain`, there is one style more, the last, that leaves pictures as they are.
-    """
+def teaching_of(judge: Network, styles: Sequence[Picture], *, objective: Objective, weights: Weights) -> Teaching:
+    """What a network learns from these pictures of styles (h, w, 3), each of the size in which its strokes are
+    wanted."""
     described = [describe_styles(judge, [style], objective)[0] for style in styles]
-    if plain:
-        described.append(described[0])  # its weight is zero
-    kinds = jnp.asarray([0.0] * len(styles) + [1.0] * plain)
-    return Teaching(judge, objective, weights, jax.tree.map(lambda *xs: jnp.stack(xs), *described), kinds)
+    return Teaching(judge, objective, weights, jax.tree.map(lambda *xs: jnp.stack(xs), *described))
 
 
-def first_params(module: StyleNetwork, *, seed: int = 0) -> Params:
-    """Random parameters."""
+def first_params(
+    module: StyleNetwork, photos: Sequence[Picture], styles: Sequence[Picture], *, seed: int = 0
+) -> Params:
+    """Random parameters, but for the colours: those of each style are had from those of photographs."""
     image, shares = jnp.zeros((64, 64, 3)), jnp.ones(module.count) / module.count
-    return dict(module.init(jax.random.key(seed), image, shares)["params"])
+    params = dict(module.init(jax.random.key(seed), image, shares)["params"])
+    return params | colors_of(photos, styles)
 
 
-def with_one_more(params: Params) -> Params:
-    """The parameters of a network of one style more, which begins as the mean of those that there are."""
-    added = {name: jnp.concatenate([params[name], params[name].mean(0, keepdims=True)]) for name in _normalised(params)}
-    return {**params, **added}
+def with_more(params: Params, photos: Sequence[Picture], styles: Sequence[Picture]) -> Params:
+    """The parameters of a network of some styles more, the last ones. They begin as the mean of those that there are,
+    but for the colours."""
+    colors = colors_of(photos, styles)
+
+    def more(name: str, values: Array) -> Array:
+        mean = jnp.broadcast_to(values.mean(0), (len(styles), *values.shape[1:]))
+        return jnp.concatenate([values, colors.get(name, mean)])
+
+    return {name: more(name, values) if of_styles(name) else values for name, values in params.items()}
 
 
-def _normalised(params: Params) -> list[str]:
-    return normalisation_names(params)
+def colors_of(photos: Sequence[Picture], styles: Sequence[Picture]) -> Params:
+    """Matrices and offsets that give photographs the mean and the covariance of each style's colours."""
+    pixels = np.concatenate([np.reshape(photo, (-1, 3))[::SPARSE] for photo in photos])
+    own = describe(logit(jnp.asarray(pixels, jnp.float32)[None]))
+    matrices, offsets = [], []
+    for style in styles:
+        wanted = describe(logit(jnp.asarray(style, jnp.float32)))
+        matrices.append(matrix_between(own.covariance, wanted.covariance))
+        offsets.append(wanted.mean - own.mean @ matrices[-1])
+    return {"out_color": jnp.stack(matrices), "out_bias": jnp.stack(offsets)}
 
 
 def styles_in_turn(first: int, count: int, styles: int) -> list[int]:
     """The styles of the pictures number `first` and following: all of them in random order, and again in another."""
-    turns = {turn: np.random.default_rng(turn).permutation(styles) for turn in range(first // styles, (first + count) // styles + 1)}
+    needed = range(first // styles, (first + count) // styles + 1)
+    turns = {turn: np.random.default_rng(turn).permutation(styles) for turn in needed}
     return [int(turns[n // styles][n % styles]) for n in range(first, first + count)]
 
 
+def running_mean(mean: Params, params: Params, number: Array) -> Params:
+    """The mean with one set of parameters more; after few steps, whose parameters are still far off, it forgets
+    faster."""
+    decay = jnp.minimum(MEAN, (1 + number) / (10 + number))
+    return jax.tree.map(lambda m, x: decay * m + (1 - decay) * x, mean, params)
+
+
 def loss_of(
-    module: StyleNetwork, params: Params, teaching: Teaching, crops: Float[Array, "n h w 3"], which: Array
+    module: StyleNetwork,
+    params: Params,
+    teaching: Teaching,
+    crops: Float[Array, "n h w 3"],
+    which: Array,
+    fixed: int = 0,
 ) -> tuple[Array, dict[str, Array]]:
     """The mean loss of a batch, and its terms.
 
@@ -96,67 +119,95 @@ def loss_of(
       params: all its parameters.
       teaching: what it learns from.
       crops: in [0, 1].
-      which: (n,), the style of each.
+      which: (n,), the style of each, among those that it learns.
+      fixed: how many the network has before those.
     """
 
     def one(crop: Array, number: Array) -> Any:
-        painted, _ = module.apply({"params": params}, crop, jax.nn.one_hot(number, module.count))
+        painted, _ = module.apply({"params": params}, crop, jax.nn.one_hot(fixed + number, module.count))
         style = jax.tree.map(lambda x: x[number], teaching.styles)
         kept = jax.lax.stop_gradient(content_targets(teaching.judge, crop, teaching.objective))
-        plain = teaching.plain[number]
-        weights = teaching.weights._replace(
-            style=teaching.weights.style * (1 - plain), variation=teaching.weights.variation * (1 - plain)
-        )
-        terms = loss_terms(painted, teaching.judge, Targets(kept, style), weights, objective=teaching.objective)
-        pixels = jnp.mean(jnp.abs(painted - crop)) * plain
-        return terms._replace(total=terms.total + PIXELS * pixels)._asdict() | {"plain": pixels}
+        return loss_terms(painted, teaching.judge, Targets(kept, style), teaching.weights, objective=teaching.objective)
 
     terms = jax.tree.map(jnp.mean, jax.vmap(one)(crops, which))
-    return terms["total"], terms
+    return terms.total, terms._asdict()
 
 
-def make_steps(
-    module: StyleNetwork, params: Params, teaching: Teaching, *, rate: float, steps: int, only_last: bool = False
-) -> tuple[Training, Callable[[Training, Any, int], tuple[Training, Mapping[str, Any]]], Callable[[Training], Params]]:
-    """The training before its first step; a step, for `training.loop.train`; and the parameters that a training has.
+@dataclass(frozen=True)
+class StyleTraining:
+    """A training, for `training.loop.train`.
+
+    Attributes:
+      first: as it is before its first step.
+      step: (training, batch of crops (n, h, w, 3) in uint8, number of the step) -> (training, terms of the loss).
+      params: of a training, all the parameters of the network.
+      memory: of a batch's shape, the bytes that a step takes beside what it is given; it compiles the step.
+    """
+
+    first: Training
+    step: Callable[[Training, Any, int], tuple[Training, Mapping[str, Any]]]
+    params: Callable[[Training], Params]
+    memory: Callable[[tuple[int, ...]], int]
+
+
+def training_of(
+    module: StyleNetwork,
+    params: Params,
+    teaching: Teaching,
+    *,
+    rate: float,
+    steps: int,
+    fixed: int = 0,
+    devices: Sequence[Any] = (),
+) -> StyleTraining:
+    """The training of a network.
 
     Args:
       module: the network.
       params: to begin with.
-      teaching: what it learns from.
+      teaching: what it learns from; its styles are those that learn.
       rate: Adam's, at its highest; it rises at first, and then falls as a cosine.
       steps: in all.
-      only_last: whether only the numbers of the last style learn, and it alone is painted.
+      fixed: how many styles there are before those that learn. If there are any, the others learn by their own
+        parameters alone, and nothing else of the network changes.
+      devices: several, among which each batch is divided, if its size allows.
     """
     schedule = optax.warmup_cosine_decay_schedule(0.0, rate, min(WARM_UP, steps // 10 + 1), steps, LAST * rate)
     solver = optax.chain(optax.clip_by_global_norm(10.0), optax.adam(schedule))
-    names = _normalised(params) if only_last else list(params)
-    moving = {name: params[name][-1:] if only_last else params[name] for name in names}
+    moving = {name: x[fixed:] for name, x in params.items() if of_styles(name)} if fixed else params
+    along = Mesh(np.array(devices), ("batch",)) if len(devices) > 1 else None
 
     def whole(moving: Params) -> Params:
-        if not only_last:
+        if not fixed:
             return moving
-        return {**params, **{name: jnp.concatenate([params[name][:-1], moving[name]]) for name in names}}
+        return {**params, **{name: jnp.concatenate([params[name][:fixed], x]) for name, x in moving.items()}}
 
     @jax.jit
-    def step(training: Training, batch: Array, which: Array, judge: Network, styles: Any) -> tuple[Training, Any]:
+    def step(
+        training: Training, number: Array, batch: Array, which: Array, judge: Network, styles: Any
+    ) -> tuple[Training, Any]:
         crops, given = batch.astype(jnp.float32) / 255, teaching._replace(judge=judge, styles=styles)
 
         def loss(moving: Params) -> Any:
-            return loss_of(module, whole(moving), given, crops, which)
+            return loss_of(module, whole(moving), given, crops, which, fixed)
 
         gradient, terms = jax.grad(loss, has_aux=True)(training.params)
         updates, state = solver.update(gradient, training.solver, training.params)
         moved = optax.apply_updates(training.params, updates)
-        mean = jax.tree.map(lambda m, x: MEAN * m + (1 - MEAN) * x, training.mean, moved)
-        return Training(moved, mean, state), terms
+        return Training(moved, running_mean(training.mean, moved, number), state), terms
 
     def take(training: Training, batch: Any, number: int) -> tuple[Training, Mapping[str, Any]]:
         count = len(batch)
-        which = [module.count - 1] * count if only_last else styles_in_turn(number * count, count, module.count)
-        return step(training, jnp.asarray(batch), jnp.asarray(which), teaching.judge, teaching.styles)
+        given = jnp.asarray(batch), jnp.asarray(styles_in_turn(number * count, count, module.count - fixed))
+        if along is not None and count % along.size == 0:
+            given = jax.device_put(given, NamedSharding(along, PartitionSpec("batch")))
+        return step(training, jnp.asarray(number), *given, teaching.judge, teaching.styles)
 
-    def ended(training: Training) -> Params:
-        return whole(training.mean)
+    def memory(shape: tuple[int, ...]) -> int:
+        batch, which = jax.ShapeDtypeStruct(shape, jnp.uint8), jax.ShapeDtypeStruct(shape[:1], jnp.int32)
+        number = jax.ShapeDtypeStruct((), jnp.int32)
+        compiled = step.lower(first, number, batch, which, teaching.judge, teaching.styles).compile()
+        return int(compiled.memory_analysis().temp_size_in_bytes)
 
-    return Training(moving, moving, solver.init(moving)), take, ended
+    first = Training(moving, moving, solver.init(moving))
+    return StyleTraining(first, take, lambda training: whole(training.mean), memory)

@@ -1,7 +1,7 @@
 """Features of a content with the statistics of a style: what painting in any style rests on. All pure, float32.
 
-Features are (h, w, c). A style is described by the mean (c,) and the covariance (c, c) of its features, or of the part of
-them that a mask leaves; mixes of styles average these.
+Features are (h, w, c). A style is described by the mean (c,) and the covariance (c, c) of its features, or of the part
+of them that a mask leaves; mixes of styles average these.
 """
 
 from collections.abc import Sequence
@@ -54,11 +54,16 @@ def whiten_and_colour(features: Features, style: Description, *, own: Descriptio
       own: mean and covariance of the features, where they are those of a larger picture; None for these features' own.
     """
     own = describe(features) if own is None else own
-    root, inverse = roots(own.covariance)
-    middle, _ = roots(jnp.linalg.multi_dot([root, style.covariance, root], precision=HIGHEST))
-    matrix = jnp.linalg.multi_dot([inverse, middle, inverse], precision=HIGHEST)
     x = float32(features) - own.mean[None, None]
-    return (jnp.matmul(x, matrix, precision=HIGHEST) + style.mean[None, None]).astype(features.dtype)
+    moved = jnp.matmul(x, matrix_between(own.covariance, style.covariance), precision=HIGHEST)
+    return (moved + style.mean[None, None]).astype(features.dtype)
+
+
+def matrix_between(own: Float[Array, "c c"], style: Float[Array, "c c"]) -> Float[Array, "c c"]:
+    """The symmetric matrix that gives what has the one covariance the other."""
+    root, inverse = roots(own)
+    middle, _ = roots(jnp.linalg.multi_dot([root, style, root], precision=HIGHEST))
+    return jnp.linalg.multi_dot([inverse, middle, inverse], precision=HIGHEST)
 
 
 def match_deviations(features: Features, style: Description, *, own: Description | None = None) -> FeatureMap:

@@ -1,12 +1,13 @@
 """The contact sheet of a sweep: one PNG with all pictures in a labelled grid, beside what they are made from."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from PIL import Image, ImageDraw
 
 from jaxstyle.files import StrPath, write_files
 from jaxstyle.pictures.write import encode
-from jaxstyle.report.contact_sheet_layout import Caption, lay_out
+from jaxstyle.report.contact_sheet_layout import Box, Caption, Label, lay_out, line_height
 from jaxstyle.report.summary import Sweep
 from jaxstyle.report.thumbnails import fitting, read, size_of, within
 
@@ -45,3 +46,21 @@ def contact_sheet(folder: StrPath, sweep: Sweep, *, name: str = SHEET) -> Path:
     encoded, _ = encode(sheet, "PNG", {"contact sheet": sweep.title})
     write_files({target: lambda file: file.write(encoded)})
     return target
+
+
+def captioned(pictures: Mapping[str, Image.Image], *, columns: int, gap: int) -> Image.Image:
+    """Pictures of one size on a sheet, row by row, each with its name below."""
+    width, height = next(iter(pictures.values())).size
+    font_size = max(12, min(24, width // 14))
+    below = line_height(font_size)
+    rows = -(-len(pictures) // columns)
+    size = (columns * (width + gap) + gap, rows * (height + below + 2 * gap) + gap)
+    sheet = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(sheet)
+    for number, (name, picture) in enumerate(pictures.items()):
+        left = gap + number % columns * (width + gap)
+        top = gap + number // columns * (height + below + 2 * gap)
+        sheet.paste(picture, (left, top))
+        bottom = top + height + gap // 2
+        Label((name,), Box(left, bottom, left + width, bottom + below), font_size).draw(draw)
+    return sheet

@@ -64,7 +64,7 @@ class Label:
         font = _font(self.font_size)
         for i, line in enumerate(self.lines):
             room = self.box.right - self.box.left - font.getlength(line)
-            where = (self.box.left + self.align * room, self.box.top + i * _line_height(self.font_size))
+            where = (self.box.left + self.align * room, self.box.top + i * line_height(self.font_size))
             draw.text(where, line, self.colour, font)
 
 
@@ -107,7 +107,7 @@ class _Measures:
 
     @property
     def line(self) -> int:
-        return _line_height(self.font_size)
+        return line_height(self.font_size)
 
 
 def lay_out(
@@ -288,7 +288,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 
-def _line_height(font_size: int) -> int:
+def line_height(font_size: int) -> int:
     return math.ceil(1.3 * font_size)
 
 
@@ -296,7 +296,7 @@ def _label(text: str, font_size: int, width: int, colour: str = INK) -> Label:
     """`text` in lines of no more than `width` pixels, at the origin."""
     lines = _wrapped(_ascii(text), font_size, width)
     right = max(math.ceil(_font(font_size).getlength(line)) for line in lines)
-    return Label(tuple(lines), Box(0, 0, right, len(lines) * _line_height(font_size)), font_size, colour)
+    return Label(tuple(lines), Box(0, 0, right, len(lines) * line_height(font_size)), font_size, colour)
 
 
 def _values(axis: Axis, part: range, font_size: int, width: int) -> list[Label]:

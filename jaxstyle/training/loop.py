@@ -21,6 +21,7 @@ class Look(NamedTuple):
 
     Attributes:
       step, steps: done, and to do.
+      begun: steps that earlier runs had done.
       losses: terms by name, each the mean of those since the last look.
       state: what steps hand on.
       seconds: since this run began.
@@ -28,6 +29,7 @@ class Look(NamedTuple):
 
     step: int
     steps: int
+    begun: int
     losses: dict[str, float]
     state: Any
     seconds: float
@@ -103,7 +105,7 @@ def train(
             if last or (number + 1) % look_every == 0:
                 means = {name: float(np.mean(jax.device_get(values))) for name, values in sums.items()}
                 if on_look:
-                    on_look(Look(number + 1, steps, means, state, time.monotonic() - began))
+                    on_look(Look(number + 1, steps, done, means, state, time.monotonic() - began))
                 sums = {}
             if last or (number + 1) % save_every == 0:
                 save(number + 1)
@@ -114,5 +116,6 @@ def _check_same(folder: StrPath, before: dict[str, Any], now: dict[str, Any]) ->
     for name in now:
         if before.get(name) != now[name]:
             raise InputError(
-                f"{folder} holds a training with {name} {before.get(name)}; this one has {now[name]}; name another folder"
+                f"{folder} holds a training with {name} {before.get(name)}, and this one has {now[name]}; name another "
+                "place with -o, or remove the folder"
             )

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from commandline import SHALLOW, Said, listing, picture, refused
-from jaxstyle.cli.commands.batch import contents_of, file_names
+from jaxstyle.cli.contents import contents_of, file_names
 from jaxstyle.engine import steps
 from jaxstyle.errors import InputError
 from jaxstyle.pictures.read import load_image, load_picture

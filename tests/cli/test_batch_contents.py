@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxstyle.cli.commands.batch import contents_of
+from jaxstyle.cli.contents import contents_of
 from jaxstyle.cli.main import main
 from jaxstyle.errors import InputError
 

@@ -19,7 +19,7 @@ from commandline import Said
 from jaxstyle.cli import cells, compare_networks, startup
 from jaxstyle.cli import outputs as module
 from jaxstyle.cli.claim import claim_file
-from jaxstyle.cli.commands.batch import file_names
+from jaxstyle.cli.contents import file_names
 from jaxstyle.cli.messages import CommandError
 from jaxstyle.cli.outputs import Outputs, numbered
 from jaxstyle.errors import InputError

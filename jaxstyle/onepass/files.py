@@ -1,0 +1,131 @@
+"""Networks that paint in one pass, from files and to them."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxstyle.errors import InputError
+from jaxstyle.files import StrPath, shown
+from jaxstyle.onepass.decoders import LEVELS, WIDTHS, decoders
+from jaxstyle.onepass.painters import AnyPainter, StylePainter
+from jaxstyle.onepass.style_network import StyleNetwork
+from jaxstyle.weights.load import load_network
+from jaxstyle.weights.parameters import read_parameters, shaped_as, write_parameters
+from jaxstyle.weights.registry import shipped
+
+STYLES, DECODERS = "styles 1", "decoders 1"  # kinds of files, and versions
+STYLES_FILE, DECODERS_FILE = "styles.h5", "decoders.h5"
+MOST_STYLES, MOST_WIDTH, MOST_BLOCKS = 1000, 256, 64
+ENCODER = "compact"
+
+
+def save_styles(path: StrPath, painter: StylePainter, facts: Sequence[Mapping[str, Any]], **trained: Any) -> None:
+    """Writes a network of styles.
+
+    Args:
+      path: the file (.h5).
+      painter: the network.
+      facts: of each style, plain values; its name is added.
+      trained: what else is to be known: how it was trained.
+    """
+    styles = [{**fact, "name": name} for name, fact in zip(painter.styles, facts, strict=True)]
+    module = {"width": painter.module.width, "blocks": painter.module.blocks}
+    write_parameters(path, painter.params, kind=STYLES, facts={"styles": styles, **module, "trained": trained})
+
+
+def load_styles(path: StrPath | None = None) -> StylePainter:
+    """A network trained for some styles, from a file of `jaxstyle train`; None: the one that ships with jaxstyle.
+
+    Raises:
+      InputError: no such file, or not one of that kind and version.
+    """
+    return open_styles(path)[0]
+
+
+def open_styles(path: StrPath | None = None) -> tuple[StylePainter, dict[str, Any]]:
+    """`load_styles`, and the facts that the file has of it."""
+    place = _place(path, STYLES_FILE)
+    params, facts = read_parameters(place, kind=STYLES, trusted=path is None)
+    names, width, blocks = _checked(facts, place)
+    module = StyleNetwork(len(names), width=width, blocks=blocks)
+    shaped = shaped_as(params, _shapes(module), place)
+    return StylePainter({name: jnp.asarray(x) for name, x in shaped.items()}, module, names), facts
+
+
+def style_facts(path: StrPath | None = None) -> list[dict[str, Any]]:
+    """What a file says of its styles, in order: of each its name and more, which may be anything."""
+    place = _place(path, STYLES_FILE)
+    facts = read_parameters(place, kind=STYLES, trusted=path is None)[1]
+    _checked(facts, place)
+    return list(facts["styles"])
+
+
+def save_decoders(path: StrPath, params: Mapping[str, Mapping[str, Any]], **trained: Any) -> None:
+    """Writes the decoders of all levels."""
+    flat = {f"{level}_{name}": array for level, own in params.items() for name, array in own.items()}
+    write_parameters(path, flat, kind=DECODERS, facts={"encoder": ENCODER, "trained": trained})
+
+
+def load_any_style(path: StrPath | None = None) -> AnyPainter:
+    """What paints in the style of any picture: compact's layers and the decoders that ship with jaxstyle, or those of a
+    file.
+
+    Raises:
+      InputError: no such file, or not one of that kind and version.
+    """
+    place = _place(path, DECODERS_FILE)
+    params, _ = read_parameters(place, kind=DECODERS, trusted=path is None)
+    encoder = load_network(ENCODER)
+    shapes = _decoder_shapes(encoder)
+    shaped = shaped_as(
+        params, {f"{level}_{name}": x for level, own in shapes.items() for name, x in own.items()}, place
+    )
+    own = {level: {name: jnp.asarray(shaped[f"{level}_{name}"]) for name in shapes[level]} for level in LEVELS}
+    return AnyPainter(encoder, own)
+
+
+def _place(path: StrPath | None, name: str) -> Path:
+    if path is not None:
+        return Path(path).expanduser()
+    place = shipped(name)
+    if place is None:
+        raise InputError(f"{name} is missing from this installation of jaxstyle; install it again")
+    return place
+
+
+def _checked(facts: Mapping[str, Any], path: Path) -> tuple[tuple[str, ...], int, int]:
+    """Names, width and blocks, as the file says them."""
+    try:
+        names = tuple(style["name"] for style in facts["styles"])
+        width, blocks = facts["width"], facts["blocks"]
+        sound = all(isinstance(name, str) and name.isprintable() and 0 < len(name) <= 100 for name in names)
+        sound = sound and 0 < len(set(names)) == len(names) <= MOST_STYLES
+        sound = sound and width in range(1, MOST_WIDTH + 1) and blocks in range(MOST_BLOCKS + 1)
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{shown(path)} is damaged or incomplete (it does not say what its styles are)") from error
+    if not sound:
+        raise InputError(f"{shown(path)} is damaged or incomplete (what it says of its styles makes no sense)")
+    return names, width, blocks
+
+
+@functools.cache
+def _shapes(module: StyleNetwork) -> dict[str, tuple[int, ...]]:
+    image, shares = np.zeros((16, 16, 3), np.float32), np.zeros(module.count, np.float32)
+    return _shapes_of(jax.eval_shape(module.init, jax.random.key(0), image, shares))
+
+
+def _decoder_shapes(encoder: Any) -> dict[str, dict[str, tuple[int, ...]]]:
+    channels = jax.eval_shape(lambda x: encoder.features(x, LEVELS), np.zeros((32, 32, 3), np.float32))
+    return {
+        level: _shapes_of(jax.eval_shape(decoders()[level].init, jax.random.key(0), channels[level]))
+        for level in WIDTHS
+    }
+
+
+def _shapes_of(variables: Any) -> dict[str, tuple[int, ...]]:
+    return {name: leaf.shape for name, leaf in variables["params"].items()}

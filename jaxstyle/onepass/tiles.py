@@ -1,0 +1,92 @@
+"""Pictures of any size painted in one pass, part by part, in the memory that a part takes.
+
+Parts overlap by what the network sees around a pixel, and all are normalised by the same means and deviations, those of
+the whole picture made smaller. So there are no seams.
+"""
+
+import functools
+from collections.abc import Callable
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float
+
+from jaxstyle.onepass.painters import StylePainter, margins, within_margins
+from jaxstyle.onepass.style_network import FIELD, STRIDE
+from jaxstyle.pictures.resample import resize
+from jaxstyle.types import Picture
+
+WHOLE = 2048 * 2048  # pixels that are painted at once
+SIDE = 1024  # of a part without what it overlaps
+MEASURED = 1024  # long side of the picture that means and deviations are of
+
+
+def paint_whole(painter: StylePainter, content: Picture, shares: Float[Array, " n"], strength: float) -> np.ndarray:
+    """The picture (h, w, 3) painted at once, by one program for each size."""
+    return np.asarray(_whole()(painter, np.asarray(content, np.float32), shares, strength))
+
+
+def paint_in_parts(
+    painter: StylePainter,
+    content: Picture,
+    shares: Float[Array, " n"],
+    strength: float,
+    *,
+    side: int = SIDE,
+    on_part: Callable[[int, int], object] | None = None,
+) -> np.ndarray:
+    """The picture (h, w, 3) painted, as `StylePainter.paint` does, part by part.
+
+    Args:
+      painter: a network trained for some styles.
+      content: (h, w, 3) in [0, 1].
+      shares: of its styles, from `StylePainter.shares`.
+      strength: 0 leaves the content as it is, 1 is the style.
+      side: of a part, without what it overlaps; a multiple of 4.
+      on_part: called with the parts done and all parts, after each.
+    """
+    content = np.asarray(content, np.float32)
+    height, width = content.shape[:2]
+    scale = min(1.0, MEASURED / max(height, width))
+    small = resize(content, max(STRIDE, round(height * scale)), max(STRIDE, round(width * scale)))
+    part, around = _part(), margins(*small.shape[:2])
+    _, statistics = part(painter, np.pad(small, around, mode="reflect"), shares, strength)
+    wide = np.pad(content, margins(height, width), mode="reflect")
+    painted = np.empty_like(wide)
+    rows, columns = (_spans(length, side) for length in wide.shape[:2])
+    for done, (down, across) in enumerate([(d, a) for d in rows for a in columns], 1):
+        seen = wide[down.seen, across.seen]
+        found, _ = part(painter, seen, shares, strength, statistics)
+        painted[down.own, across.own] = np.asarray(found)[down.within, across.within]
+        if on_part:
+            on_part(done, len(rows) * len(columns))
+    return within_margins(painted, height, width)
+
+
+@functools.cache
+def _whole() -> Callable[..., Array]:
+    return jax.jit(StylePainter.paint)
+
+
+@functools.cache
+def _part() -> Callable[..., tuple[Array, object]]:
+    return jax.jit(StylePainter.paint_part)
+
+
+class _Span:
+    """A part along one axis: `own`, what is taken of it; `seen`, what is painted; `within`, the former in the
+    latter."""
+
+    def __init__(self, first: int, last: int, start: int, stop: int) -> None:
+        self.own, self.seen = slice(first, last), slice(start, stop)
+        self.within = slice(first - start, last - start)
+
+
+def _spans(length: int, side: int) -> list[_Span]:
+    """Parts of equal length, all of one program's shape, that cover a line of so many pixels, a multiple of 4."""
+    seen = min(length, side + 2 * FIELD)
+    spans = []
+    for first in range(0, length, side):
+        start = max(0, min(first - FIELD, length - seen))
+        spans.append(_Span(first, min(first + side, length), start, start + seen))
+    return spans
