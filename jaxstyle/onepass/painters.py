@@ -56,7 +56,7 @@ class StylePainter:
         """
         wide = jnp.pad(jnp.asarray(content), margins(*content.shape[:2]), mode="reflect")
         painted, _ = self.paint_part(wide, shares, strength)
-        return within_margins(painted, *content.shape[:2])
+        return within_margins(painted, *content.shape[:2])  # type: ignore[return-value]
 
     def paint_part(
         self,
@@ -79,7 +79,7 @@ def margins(height: int, width: int) -> list[tuple[int, int]]:
     return [*zip(before, after, strict=True), (0, 0)]
 
 
-def within_margins(painted: Image, height: int, width: int) -> Image:
+def within_margins(painted: Picture, height: int, width: int) -> Picture:
     """The picture without what `margins` adds."""
     (top, _), (left, _), _ = margins(height, width)
     return painted[top : top + height, left : left + width]

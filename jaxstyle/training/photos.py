@@ -22,7 +22,7 @@ FEWEST = 2
 FINEST = 1.0  # pixels of a photograph that one of a crop is made of, at least
 STRETCH = 0.08  # standard deviation of the logarithm of a crop's proportions
 
-Photo = UInt8[np.ndarray, "h w 3"]
+Photo = UInt8[np.ndarray, "_ _ 3"]
 
 
 @dataclass(frozen=True, eq=False)
