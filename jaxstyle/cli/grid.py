@@ -12,8 +12,9 @@ from typing import Annotated, Any, TypeAlias
 from jaxstyle import defaults
 from jaxstyle.cli.options import Reading, Regions, TransferOptions
 from jaxstyle.cli.parser import Axis, Named, Positional, Several
+from jaxstyle.cli.pipes import check_no_pipe
 from jaxstyle.cli.settings import FIELDS, Settings
-from jaxstyle.cli.sources import Sources, check_options
+from jaxstyle.cli.sources import Sources, check_options, files_of
 from jaxstyle.cli.values import BETWEEN_MIXES, LANES, Text
 from jaxstyle.errors import InputError, nearest
 from jaxstyle.files import check_depth, open_plain, shown
@@ -126,6 +127,7 @@ def cells_of(options: SweepOptions, axes: Sequence[Axis]) -> Iterator[tuple[Plac
                 cell = cell.having(**{axis.name: value})
         _check_mix(cell)
         check_options(cell)
+        check_no_pipe(files_of(cell), "a sweep")  # whose page reads its pictures again
         yield index, cell
 
 

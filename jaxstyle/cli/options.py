@@ -24,6 +24,17 @@ class Reading:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Telling:
+    """What every command with facts to tell can be told.
+
+    Attributes:
+      json: print one line of JSON with all that is known of the result, not its name
+    """
+
+    json: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Regions:
     """Regions.
 
@@ -37,13 +48,13 @@ class Regions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TransferOptions(Reading):
+class TransferOptions(Telling, Reading):
     """Paints CONTENT in the manner of STYLE.
 
     Attributes:
-      content: the picture to paint
+      content: the picture to paint; - for standard input
       styles: the picture, or pictures, to paint like
-      out: result (default: CONTENT_STYLE.png, here)
+      out: result (default: CONTENT_STYLE.png, here); - for standard output, as PNG
       overwrite: replace files that are there and not jaxstyle's own, too
       source: begin with a result of jaxstyle and its settings; options given here replace them
       save_every: write a picture every N steps too

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from jaxstyle.cli.coloring import finished, prepared_content, prepared_styles
 from jaxstyle.cli.machine import available_memory
 from jaxstyle.cli.messages import CommandError, name_of, plain_line, say
 from jaxstyle.cli.outputs import Outputs, explained, numbered
+from jaxstyle.cli.pipes import OUTPUT, tell
 from jaxstyle.cli.records import mask_arrays, origin, save_result
 from jaxstyle.cli.resolve import objective_of, solver_of, weights_of
 from jaxstyle.cli.settings import Settings
@@ -39,6 +40,8 @@ class Painting:
     outputs: Outputs
     quiet: bool = False
     save_every: int | None = None
+    json: bool = False  # facts for standard output, and no name
+    piped: bool = False  # the picture goes there
 
     def __post_init__(self) -> None:
         self.latest: Progress | None = None
@@ -54,7 +57,7 @@ class Painting:
                 raise DivergedError(0, result.image, result.losses)  # 0: of a scale that would come next
             losses = {name: float(value) for name, value in result.final._asdict().items()}
             extra = {"losses": losses, "evaluations": result.evaluations}
-            saved = self._save(self.sources.out, result.image, "done", **extra)
+            saved, record = self._save(self.sources.out, result.image, "done", **extra)
         except KeyboardInterrupt:
             done = f" after {steps_done(self.latest)} steps" if self.latest else ""
             say(f"jaxstyle: stopped{done}{self._keep('stopped')}")
@@ -63,7 +66,7 @@ class Painting:
             raise
         except Exception as error:
             raise CommandError(self._explain(error)) from error
-        self._announce(saved, result)
+        self._announce(saved, record, result)
         return 0
 
     def _transfer(self, bar: StepsBar) -> Result:
@@ -100,11 +103,16 @@ class Painting:
 
         return watch
 
-    def _announce(self, saved: Path, result: Result) -> None:
+    def _announce(self, saved: Path, record: Mapping[str, Any], result: Result) -> None:
         final, seconds = result.final, time.time() - self.began
         terms = f"content {float(final.content):.3g}, style {float(final.style):.3g}"
         details = f": {_size(result.image)}, {terms}, {seconds:.0f} s"
-        print(f"{name_of(saved)}{'' if self.quiet else details}")
+        name = OUTPUT if self.piped else name_of(saved)
+        self._tell(f"{name}{'' if self.quiet else details}", saved, record)
+
+    def _tell(self, line: str, saved: Path, record: Mapping[str, Any]) -> None:
+        facts = {"command": "transfer", "files": [saved, saved.with_suffix(".json")], **record}
+        tell(line, facts, as_json=self.json, piped=self.piped, quiet=self.quiet)
 
     def _keep(self, status: str, image: Any = None, step: int | None = None) -> str:
         """Saves the picture so far, the latest or rather `image`, if there is one; how the line on it ends."""
@@ -113,10 +121,12 @@ class Painting:
         image = self.latest.image if image is None else image
         step = steps_done(self.latest) if step is None else step
         try:
-            saved = self._save(self.sources.out, image, status, step=step, losses=_last(self.latest))
+            saved, record = self._save(self.sources.out, image, status, step=step, losses=_last(self.latest))
         except CommandError as error:
             return f"; {error}"
-        return f"; {shown(saved)} is the last picture before that, {_size(image)}"
+        if self.json:
+            self._tell("", saved, record)
+        return f"; {OUTPUT if self.piped else shown(saved)} is the last picture before that, {_size(image)}"
 
     def _explain(self, error: Exception) -> str:
         """One line on what went wrong, and on the picture so far, which is saved."""
@@ -138,14 +148,15 @@ class Painting:
         begun = self.latest.scale - (self.latest.step < self.latest.steps)  # scales that are complete
         return begun * self.latest.steps + step
 
-    def _save(self, path: Path, image: Any, status: str, **extra: Any) -> Path:
-        """Saves a picture with its record, and returns where it is."""
+    def _save(self, path: Path, image: Any, status: str, **extra: Any) -> tuple[Path, dict[str, Any]]:
+        """Saves a picture with its record, and returns where it is, and the record."""
         record = {"status": status, **self.origin, "seconds": round(time.time() - self.began, 1), **extra}
         content, place = self.sources.content, self.outputs.free(path)
         shows = finished(self.settings.color, image, content)
         with explained(place):
             save_result(place, shows, content.alpha, record, overwrite=self.outputs.overwrite)
-        return place
+        height, width = shows.shape[:2]
+        return place, record | {"width": width, "height": height}
 
 
 def chunk(every: int, steps: int) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 from jaxstyle import defaults
 from jaxstyle.cli.masks import WHOLE, MaskFile, check_mask_counts, read_mask
 from jaxstyle.cli.options import Reading, TransferOptions
+from jaxstyle.cli.pipes import PIPE, check_one_pipe, check_piped_out, source
 from jaxstyle.cli.settings import check_count
 from jaxstyle.errors import InputError, nearest, one_for_each
 from jaxstyle.pictures.read import MAX_SIDE, MIN_SIDE, Picture, load_picture, own_size
@@ -56,7 +57,7 @@ def read_pictures(options: TransferOptions, out: Path, *, read: Read | None = No
     assert options.content is not None
     read, settings = read or reader(options), options.settings
     chosen = options.chosen("size")
-    own = 0 if chosen else max(own_size(options.content, large=options.large))
+    own = 0 if chosen else max(own_size(source(options.content), large=options.large))
     size = chosen or min(defaults.SIZE, own)
     if (coarsest := options.chosen("min_size")) and coarsest > size:
         raise InputError(f"--min-size is {coarsest}; it can be at most the size of the result, {size}")
@@ -93,7 +94,7 @@ def default_name(content: str, style: str) -> str:
 
 def short_stem(path: str, longest: int = LONGEST_STEM) -> str:
     """A picture's name without its ending, of no more than so many bytes."""
-    stem = Path(path).stem
+    stem = "stdin" if path == PIPE else Path(path).stem
     while len(os.fsencode(stem)) > longest:
         stem = stem[:-1]
     return stem
@@ -102,6 +103,10 @@ def short_stem(path: str, longest: int = LONGEST_STEM) -> str:
 def check_options(options: TransferOptions) -> None:
     """What the command line alone can tell."""
     settings, styles = options.settings, len(options.styles)
+    check_one_pipe(files_of(options))
+    check_piped_out(options.out, facts=options.json)
+    if options.out == PIPE and options.save_every:
+        raise InputError(f"--save-every writes pictures beside the result; -o {PIPE} has no place: name a file with -o")
     size, coarsest = options.chosen("size"), options.chosen("min_size")
     if size and coarsest and coarsest > size:
         raise InputError(f"--min-size is {coarsest}; it can be at most --size, {size}")
@@ -122,7 +127,7 @@ def reader(options: Reading) -> Read:
 
 def read_picture(path: str, size: int | None, *, large: bool = False) -> Picture:
     """A picture resized. One of a few pixels, which enlarged has nothing to show, is a mistake."""
-    picture = load_picture(path, size, large=large)
+    picture = load_picture(source(path), size, large=large)
     if min(picture.own_size) < MIN_SIDE:
         height, width = picture.own_size
         raise InputError(f"{path} is {width} x {height} pixels; at least {MIN_SIDE} a side are needed")
@@ -133,7 +138,7 @@ def starting_picture(init: str, size: int, *, read: Read) -> Picture | None:
     """The picture to start from, when `init` is a file and not one of the named starts."""
     if init in defaults.STARTS:
         return None
-    if not Path(init).exists():
+    if init != PIPE and not Path(init).exists():
         words = ", ".join(defaults.STARTS)
         raise InputError(f"--init {init!r} is neither a file nor one of {words}{nearest(init, defaults.STARTS)}")
     return read(init, size)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from jaxstyle import defaults
 from jaxstyle.cli.outputs import Outputs
+from jaxstyle.cli.pipes import source
 from jaxstyle.cli.settings import NetworkSettings
 from jaxstyle.cli.sources import read_picture, short_stem
 from jaxstyle.pictures.read import Picture, own_size
@@ -72,7 +73,7 @@ def default_layers(network: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def read_study(options: StudyOptions, size: int | None) -> Picture:
     """The picture, its long side `size`, or its own up to the default."""
-    if size is None and max(own_size(options.picture, large=options.large)) > defaults.STUDY_SIZE:
+    if size is None and max(own_size(source(options.picture), large=options.large)) > defaults.STUDY_SIZE:
         size = defaults.STUDY_SIZE
     return read_picture(options.picture, size, large=options.large)
 

@@ -10,6 +10,7 @@ import hashlib
 import math
 import os
 import re
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ __all__ = [
     "MAX_PIXELS",
     "MAX_SIDE",
     "MIN_SIDE",
+    "Held",
     "Picture",
     "has_colours",
     "kind_at",
@@ -54,6 +56,24 @@ Alpha = Float32[np.ndarray, "h w"]
 
 
 @dataclass(frozen=True, eq=False)
+class Held:
+    """A picture's file in memory: what came through a pipe.
+
+    Attributes:
+      content: all its bytes.
+      path: what stands for its name in records.
+      name: the same in messages.
+    """
+
+    content: bytes
+    path: str
+    name: str
+
+
+Source = StrPath | Held
+
+
+@dataclass(frozen=True, eq=False)
 class Picture:
     """A picture as read: its colours, its opacity, and where they came from."""
 
@@ -64,19 +84,19 @@ class Picture:
     own_size: tuple[int, int]  # (height, width) in the file, upright
 
 
-def load_image(path: StrPath, size: int | None = None, *, large: bool = False) -> Pixels:
+def load_image(path: Source, size: int | None = None, *, large: bool = False) -> Pixels:
     """The colours of `load_picture`: sRGB float32 (h, w, 3) in [0, 1]; `size` is the long side in pixels."""
     return load_picture(path, size, large=large).pixels
 
 
-def load_picture(path: StrPath, size: int | None = None, *, multiple: int = 1, large: bool = False) -> Picture:
+def load_picture(path: Source, size: int | None = None, *, multiple: int = 1, large: bool = False) -> Picture:
     """Read a picture, upright and in sRGB, its long side resized to exactly `size` pixels if given, the other one to
     the nearest `multiple` of pixels.
 
     Where a picture is fully transparent its hidden colours are replaced by the mean of the visible ones.
 
     Args:
-      path: a file of one of the formats in docs/pictures.md, whatever its name ends in.
+      path: a file of one of the formats in docs/pictures.md, whatever its name ends in; or its bytes.
       size: of the long side, `MIN_SIDE` to `MAX_SIDE`; None for the file's own.
       multiple: of pixels, for the short side of a picture that is resized.
       large: whether it may have more than `MAX_PIXELS` pixels, or fewer where its format takes more memory.
@@ -86,7 +106,7 @@ def load_picture(path: StrPath, size: int | None = None, *, multiple: int = 1, l
         than `MIN_SIDE` pixels on a side once resized; or `size` is out of range.
     """
     _check_size(size)
-    name = shown(path)
+    name = _told(path)
     with open_file(path) as file, pillow(name):
         stored = _open(file, name, large=large)
         own = _upright_size(stored)
@@ -100,12 +120,13 @@ def load_picture(path: StrPath, size: int | None = None, *, multiple: int = 1, l
     pixels = np.ascontiguousarray(_upright(pixels, stored.orientation))
     if alpha is not None:
         alpha = np.ascontiguousarray(_upright(alpha, stored.orientation))
-    return Picture(pixels=pixels, alpha=alpha, path=os.fspath(path), sha256=sha256, own_size=own)
+    named = path.path if isinstance(path, Held) else os.fspath(path)
+    return Picture(pixels=pixels, alpha=alpha, path=named, sha256=sha256, own_size=own)
 
 
-def own_size(path: StrPath, *, large: bool = False) -> tuple[int, int]:
+def own_size(path: Source, *, large: bool = False) -> tuple[int, int]:
     """(height, width) of a picture, upright, by its header alone; raises as `load_picture` does."""
-    name = shown(path)
+    name = _told(path)
     with open_file(path) as file, pillow(name):
         return _upright_size(_open(file, name, large=large))
 
@@ -156,12 +177,24 @@ def _check_size(size: object) -> None:
         raise InputError(f"size {size!r} is not a whole number of pixels from {MIN_SIDE} to {MAX_SIDE}")
 
 
-def open_file(path: StrPath) -> BinaryIO:
+def _told(path: Source) -> str:
+    """A picture's name in messages."""
+    return path.name if isinstance(path, Held) else shown(path)
+
+
+def open_file(path: Source) -> BinaryIO:
     """A picture's file, opened to be read.
 
     Raises:
       InputError: it is not there, is no plain file, is empty, or cannot be read.
     """
+    if isinstance(path, Held):
+        if not path.content:
+            raise InputError(f"{path.name} is empty (0 bytes); give a picture file")
+        file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it; some decoders want a file
+        file.write(path.content)
+        file.seek(0)
+        return file
     source, name = Path(path), shown(path)
     try:
         if not source.exists():

@@ -20,6 +20,7 @@ from jaxstyle.cli.messages import say
 from jaxstyle.cli.options import Reading, TransferOptions
 from jaxstyle.cli.outputs import Outputs
 from jaxstyle.cli.parser import Axis, Named, Positional, Several
+from jaxstyle.cli.pipes import check_no_pipe
 from jaxstyle.cli.settings import Settings
 from jaxstyle.cli.sources import Read, Sources, check_options, files_of, read_pictures, reader
 from jaxstyle.cli.values import LANES, Text
@@ -62,6 +63,7 @@ class Options(Reading):
 def run(options: Options) -> int:
     """Checks what can be checked, paints what is not done yet, and names the files that could not be painted."""
     check_options(options.cell)
+    check_no_pipe([*options.contents, *files_of(options.cell)], "a batch")
     out = Path(options.out)
     files, others = contents_of(options.contents)
     names = file_names(files)

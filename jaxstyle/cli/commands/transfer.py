@@ -1,12 +1,14 @@
 """Paint CONTENT in the manner of STYLE."""
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 from jaxstyle.cli.earlier import MASKS, Earlier, read_earlier
 from jaxstyle.cli.messages import say
 from jaxstyle.cli.options import TransferOptions
 from jaxstyle.cli.outputs import Outputs
+from jaxstyle.cli.pipes import PIPE, piped_out
 from jaxstyle.cli.sources import check_options, files_of, read_pictures, result_name
 from jaxstyle.errors import InputError
 from jaxstyle.files import shown
@@ -76,7 +78,14 @@ def _check_weights(earlier: Earlier) -> None:
 def paint(options: Options) -> int:
     """Checks everything that can be checked, transfers, saves."""
     check_options(options)
-    out = result_name(options)
+    if options.out == PIPE:
+        with piped_out() as out:
+            return _paint(options, out)
+    return _paint(options, result_name(options))
+
+
+def _paint(options: Options, out: Path) -> int:
+    """Transfers, saves."""
     outputs = Outputs(read=files_of(options), overwrite=options.overwrite)
     outputs.add_pictures(out)
     sources = read_pictures(options, out)
@@ -93,7 +102,8 @@ def paint(options: Options) -> int:
         outputs.add_numbered(out, options.save_every, settings.steps * len(scales))
     with outputs.claimed():
         network = open_for(settings, options.quiet)
-        painting = Painting(sources, settings, network, outputs, options.quiet, options.save_every)
+        how: Any = {"quiet": options.quiet, "json": options.json, "piped": options.out == PIPE}
+        painting = Painting(sources, settings, network, outputs, save_every=options.save_every, **how)
         if not options.given & {"network", "weights"} and not options.quiet:
             say(f"network: {settings.network} {ABOUT.get(settings.network, '')}")
         return painting.run()
