@@ -289,6 +289,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 def line_height(font_size: int) -> int:
+    """Pixels from one line to the next."""
     return math.ceil(1.3 * font_size)
 
 

@@ -18,7 +18,7 @@ from jaxstyle.pictures.write import read_record
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     module = StyleNetwork(2, width=2, blocks=1)
-    params = module.init(jax.random.key(0), jnp.zeros((16, 16, 3)), jnp.ones(2))["params"]
+    params = jax.jit(module.init)(jax.random.key(0), jnp.zeros((16, 16, 3)), jnp.ones(2))["params"]
     params = {name: x + 0.2 * jax.random.normal(jax.random.key(len(name)), x.shape) for name, x in params.items()}
     path = tmp_path_factory.mktemp("model") / "mine.h5"
     save_styles(path, StylePainter(params, module, ("bold", "calm")), [{"title": "Bold, 1900"}, {"file": "calm.jpg"}])
@@ -127,7 +127,7 @@ def test_nothing_of_anybody_elses_is_replaced(call, model, content, tmp_path):
         (["--style", "bold:-1"], "--style 'bold:-1' is neither"),
         (["--style", "bold", "--strength", "1.5"], "'1.5' is not a number from 0 to 1"),
         (["--style", "bold", "--color", "match"], "--color match"),
-        (["--style", "bold", "--masks", "a.png", "b.png"], "--masks has 2 files; it needs 1"),
+        (["--style", "bold", "--masks", "a.png", "b.png"], "it needs one for each style, and there is 1"),
         ([], "--style"),
     ],
 )
@@ -158,3 +158,12 @@ def test_the_sheet_of_styles(call, model, content, tmp_path):
     with Image.open(out) as sheet:
         assert sheet.width > 4 * 64
     assert "where is the sheet" in call("styles", content, "--model", model).err
+
+
+def test_facts_as_a_line_of_json(call, model, content, tmp_path):
+    out = tmp_path / "o.png"
+    said = call("stylize", content, "--style", "bold", "--model", model, "-o", out, "--json")
+    facts = json.loads(said.out)
+    assert said.code == 0 and said.out.count("\n") == 1 and facts["command"] == "stylize"
+    assert (facts["width"], facts["height"]) == (56, 40) and facts["files"][0] == str(out)
+    assert call("stylize", content, "--style", "bold", "--model", model, "-o", "-", "--json").code == 2

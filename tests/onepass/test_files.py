@@ -19,7 +19,7 @@ from jaxstyle.weights.parameters import read_parameters, write_parameters
 @pytest.fixture(scope="module")
 def painter():
     module = StyleNetwork(2, width=2, blocks=1)
-    params = module.init(jax.random.key(0), jnp.zeros((16, 16, 3)), jnp.ones(2))["params"]
+    params = jax.jit(module.init)(jax.random.key(0), jnp.zeros((16, 16, 3)), jnp.ones(2))["params"]
     return StylePainter(params, module, ("bold", "calm"))
 
 

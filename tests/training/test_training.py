@@ -36,7 +36,7 @@ def test_broken_and_small_files_are_named_and_passed_over(photos):
 
 
 def test_too_few(photos, tmp_path):
-    with pytest.raises(InputError, match="1 photographs in .* at least 2 are needed"):
+    with pytest.raises(InputError, match=r"1 photographs in .* at least 2 are needed"):
         read_photos([photos / "0.png"], smallest=32)
     empty = tmp_path / "empty"
     empty.mkdir()

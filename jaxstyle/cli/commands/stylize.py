@@ -4,6 +4,7 @@ Paints each CONTENT by a network, with no optimisation: a preview of transfer, a
 and a tool for many pictures. jaxstyle styles lists the trained styles; jaxstyle train makes further ones.
 """
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Callable
@@ -18,9 +19,10 @@ from jaxstyle.cli.contents import contents_of, file_names, named_others
 from jaxstyle.cli.folder import results_folder
 from jaxstyle.cli.masks import read_mask
 from jaxstyle.cli.messages import name_of, say
-from jaxstyle.cli.options import Reading
+from jaxstyle.cli.options import Reading, Telling
 from jaxstyle.cli.outputs import Outputs
 from jaxstyle.cli.parser import Named, Positional, Repeated, Several
+from jaxstyle.cli.pipes import OUTPUT, PIPE, check_no_pipe, check_one_pipe, check_piped_out, piped_out, tell
 from jaxstyle.cli.settings import ColorSettings
 from jaxstyle.cli.sources import default_name, read_picture
 from jaxstyle.cli.values import NUMBER, SIDE, UNIT, Text
@@ -30,13 +32,13 @@ from jaxstyle.pictures.read import Picture, own_size
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(Reading):
+class Options(Telling, Reading):
     """What `stylize` can be told.
 
     Attributes:
-      contents: pictures, or folders of pictures
+      contents: pictures, or folders of pictures; - for standard input
       styles: a trained style's name or a picture FILE; several, each with a weight, as scream:1 wave:0.5, are mixed
-      out: result, of several pictures their folder (default: CONTENT_STYLE.png, here)
+      out: result, of several pictures their folder (default: CONTENT_STYLE.png, here); - for standard output, as PNG
       model: a file of trained styles (default: the one that comes with jaxstyle)
       strength: from 0, the photograph, to 1
       masks: one for each style: white where it goes, black where not, grey between; elsewhere CONTENT stays
@@ -66,14 +68,18 @@ def run(options: Options) -> int:
         raise InputError(f"--masks has {len(options.masks)} files; it needs {one_for_each(len(styles), 'style')}")
     files, others = contents_of(options.contents)
     read = [*files, *(options.masks or ()), options.model, *(style.path for style in styles)]
+    check_one_pipe(read)
+    check_no_pipe([options.model], "--model")
+    check_piped_out(options.out, facts=options.json)
     outputs = Outputs(read=read, overwrite=options.overwrite)
     if len(files) == 1 and not Path(options.contents[0]).is_dir():
-        place = Path(default_name(files[0], styles[0].name) if options.out is None else options.out)
-        outputs.add_pictures(place)
-        code = _paint(options, styles, {files[0]: place}, outputs)
+        with _place(options, default_name(files[0], styles[0].name)) as place:
+            outputs.add_pictures(place)
+            code = _paint(options, styles, {files[0]: place}, outputs)
     else:
-        if options.out is None:
+        if options.out in (None, PIPE):
             raise InputError(f"{len(files)} pictures need a folder: -o DIR")
+        assert options.out is not None
         folder = Path(options.out)
         with results_folder(folder):
             places = {file: folder / name for file, name in zip(files, file_names(files), strict=True)}
@@ -82,6 +88,13 @@ def run(options: Options) -> int:
     if others:
         say(f"jaxstyle: {named_others(others)}")
     return code
+
+
+def _place(options: Options, usual: str) -> contextlib.AbstractContextManager[Path]:
+    """Where the one result goes."""
+    if options.out == PIPE:
+        return piped_out()
+    return contextlib.nullcontext(Path(usual if options.out is None else options.out))
 
 
 @dataclass(frozen=True)
@@ -104,7 +117,7 @@ def _styles_of(options: Options) -> list[_Style]:
         number = _weight(weight) if colon else None
         if number is None or word in known or Path(word).is_file():
             name, number = word, 1.0
-        if name not in known and not Path(name).exists():
+        if name not in known and name != PIPE and not Path(name).exists():
             near = nearest(name, known)
             raise InputError(
                 f"--style {name!r} is neither a trained style nor a file; there are {', '.join(known)}{near}"
@@ -153,7 +166,10 @@ def _paint(options: Options, styles: list[_Style], places: dict[str, Path], outp
             saved = brush.save(outputs, place, painted, content, record)
             height, width = painted.shape[:2]
             details = f": {width} x {height}, {time.time() - began:.1f} s"
-            print(f"{name_of(saved)}{'' if options.quiet else details}", flush=True)
+            piped = options.out == PIPE
+            line = f"{OUTPUT if piped else name_of(saved)}{'' if options.quiet else details}"
+            facts = {"files": [saved, saved.with_suffix(".json")], **record, "width": width, "height": height}
+            tell(line, facts, as_json=options.json, piped=piped, quiet=options.quiet)
     if refused and len(places) == 1:
         raise InputError(refused[0])
     if refused:
