@@ -19,9 +19,9 @@ ROOMS = (
     {"errors", "types", "defaults"},
     {"files", "marks", "ops"},
     {"pictures", "networks", "losses"},
-    {"weights", "regions", "report"},
+    {"weights", "regions", "report", "training"},
     {"objective"},
-    {"solvers"},
+    {"solvers", "onepass", "upscale"},
     {"engine", "presets"},
     {"studies"},
     {"cli"},
@@ -43,9 +43,18 @@ PURE = {
     ),
     *("pictures.color", "pictures.metrics", "studies.prior", "studies.reconstruct", "studies.texture"),
     *("studies.compare", "studies.features"),
+    *("onepass.style_network", "onepass.decoders", "onepass.transforms", "onepass.painters", "onepass.stylize"),
+    *("onepass.train_styles", "onepass.train_decoders", "training.adam"),
 }
 # Arguments with a default that the documented surface lets a caller give by position.
-POSITIONAL = {("load_image", "size"), ("save_image", "record"), ("save_image", "alpha"), ("load_network", "weights")}
+POSITIONAL = {
+    ("load_image", "size"),
+    ("save_image", "record"),
+    ("save_image", "alpha"),
+    ("load_network", "weights"),
+    ("load_styles", "path"),
+    ("load_any_style", "path"),
+}
 
 FILES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
@@ -133,7 +142,7 @@ def test_a_foreign_library_is_known_to_one_room():
     def rooms(library):
         return {room(name) for name in users(library)}
 
-    assert rooms("optax") == rooms("jaxopt") == {"solvers"}
+    assert rooms("jaxopt") == {"solvers"} and rooms("optax") == {"solvers", "training"}
     assert rooms("flax") == {"networks"}
     assert rooms("h5py") == rooms("requests") == {"weights"}
     assert rooms("tifffile") == {"pictures"}

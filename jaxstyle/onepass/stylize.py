@@ -1,6 +1,7 @@
 """Painting in one pass, as a function."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -46,7 +47,7 @@ def stylize(
         return network.paint(content, network.shares(style), strength)
     if isinstance(style, str | Mapping):
         raise InputError("this network paints in the style of pictures; names are for those of `load_styles`")
-    pictures = list(style) if isinstance(style, list | tuple) else [style]
+    pictures: Any = list(style) if isinstance(style, list | tuple) else [style]
     return _in_any_style(network, content, pictures, strength, mix)
 
 

@@ -60,7 +60,7 @@ def paint_in_parts(
         painted[down.own, across.own] = np.asarray(found)[down.within, across.within]
         if on_part:
             on_part(done, len(rows) * len(columns))
-    return within_margins(painted, height, width)
+    return np.asarray(within_margins(painted, height, width))
 
 
 @functools.cache

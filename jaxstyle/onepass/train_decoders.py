@@ -5,17 +5,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 from jaxtyping import Array, Float
 
 from jaxstyle.losses import relative_error
 from jaxstyle.networks import Network
 from jaxstyle.onepass.decoders import LEVELS, Decoder
-from jaxstyle.onepass.train_styles import LAST, WARM_UP, Training, running_mean
+from jaxstyle.training.adam import Params, Training, begin
 
 FEATURES = 0.02  # weight of the relative error of features against the mean absolute error of pixels
-
-Params = dict[str, Any]
 
 
 def first_params(decoders: Mapping[str, Decoder], encoder: Network, crops: Float[Array, "n h w 3"]) -> Params:
@@ -38,7 +35,7 @@ def loss_of(
         wanted = encoder.features(crop, LEVELS)
         found = {}
         for level, decoder in decoders.items():
-            picture = decoder.apply({"params": params[level]}, wanted[level])
+            picture: Any = decoder.apply({"params": params[level]}, wanted[level])
             again = encoder.features(picture, [level])[level]
             found[level] = jnp.mean(jnp.abs(picture - crop)), relative_error(again, wanted[level])
         return found
@@ -52,8 +49,7 @@ def make_steps(
     decoders: Mapping[str, Decoder], params: Params, encoder: Network, *, rate: float, steps: int
 ) -> tuple[Training, Callable[[Training, Any, int], tuple[Training, Mapping[str, Any]]]]:
     """The training before its first step, and a step, for `training.loop.train`."""
-    schedule = optax.warmup_cosine_decay_schedule(0.0, rate, min(WARM_UP, steps // 10 + 1), steps, LAST * rate)
-    solver = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
+    first, update = begin(params, rate=rate, steps=steps, clip=1.0)
 
     @jax.jit
     def step(training: Training, number: Array, batch: Array, encoder: Network) -> tuple[Training, Any]:
@@ -63,11 +59,9 @@ def make_steps(
             return loss_of(decoders, params, encoder, crops)
 
         gradient, errors = jax.grad(loss, has_aux=True)(training.params)
-        updates, state = solver.update(gradient, training.solver, training.params)
-        moved = optax.apply_updates(training.params, updates)
-        return Training(moved, running_mean(training.mean, moved, number), state), errors
+        return update(training, gradient, number), errors
 
     def take(training: Training, batch: Any, number: int) -> tuple[Training, Mapping[str, Any]]:
         return step(training, jnp.asarray(number), jnp.asarray(batch), encoder)
 
-    return Training(params, params, solver.init(params)), take
+    return first, take

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float
 
@@ -16,22 +15,11 @@ from jaxstyle.networks import Network
 from jaxstyle.objective import Objective, Targets, Weights, content_targets, describe_styles, loss_terms
 from jaxstyle.onepass.style_network import StyleNetwork, logit, of_styles
 from jaxstyle.onepass.transforms import describe, matrix_between
+from jaxstyle.training.adam import Params, Training, begin
 from jaxstyle.types import Picture
 
 SPARSE = 97  # of so many pixels one is enough for the colours of photographs
-WARM_UP = 100  # steps until the full rate
-LAST = 0.02  # share of the rate at the end
-MEAN = 0.999  # decay of the running mean of the parameters, which is what a training ends with
-
-Params = dict[str, Any]
-
-
-class Training(NamedTuple):
-    """What steps hand on: the parameters that learn, their running mean, Adam's state."""
-
-    params: Params
-    mean: Params
-    solver: Any
+CLIP = 10.0  # norm of gradients, at most
 
 
 class Teaching(NamedTuple):
@@ -97,20 +85,13 @@ def styles_in_turn(first: int, count: int, styles: int) -> list[int]:
     return [int(turns[n // styles][n % styles]) for n in range(first, first + count)]
 
 
-def running_mean(mean: Params, params: Params, number: Array) -> Params:
-    """The mean with one set of parameters more; after few steps, whose parameters are still far off, it forgets
-    faster."""
-    decay = jnp.minimum(MEAN, (1 + number) / (10 + number))
-    return jax.tree.map(lambda m, x: decay * m + (1 - decay) * x, mean, params)
-
-
 def loss_of(
     module: StyleNetwork,
     params: Params,
     teaching: Teaching,
     crops: Float[Array, "n h w 3"],
     which: Array,
-    fixed: int = 0,
+    fixed: int,
 ) -> tuple[Array, dict[str, Array]]:
     """The mean loss of a batch, and its terms.
 
@@ -172,9 +153,8 @@ def training_of(
         parameters alone, and nothing else of the network changes.
       devices: several, among which each batch is divided, if its size allows.
     """
-    schedule = optax.warmup_cosine_decay_schedule(0.0, rate, min(WARM_UP, steps // 10 + 1), steps, LAST * rate)
-    solver = optax.chain(optax.clip_by_global_norm(10.0), optax.adam(schedule))
     moving = {name: x[fixed:] for name, x in params.items() if of_styles(name)} if fixed else params
+    first, update = begin(moving, rate=rate, steps=steps, clip=CLIP)
     along = Mesh(np.array(devices), ("batch",)) if len(devices) > 1 else None
 
     def whole(moving: Params) -> Params:
@@ -192,9 +172,7 @@ def training_of(
             return loss_of(module, whole(moving), given, crops, which, fixed)
 
         gradient, terms = jax.grad(loss, has_aux=True)(training.params)
-        updates, state = solver.update(gradient, training.solver, training.params)
-        moved = optax.apply_updates(training.params, updates)
-        return Training(moved, running_mean(training.mean, moved, number), state), terms
+        return update(training, gradient, number), terms
 
     def take(training: Training, batch: Any, number: int) -> tuple[Training, Mapping[str, Any]]:
         count = len(batch)
@@ -206,8 +184,7 @@ def training_of(
     def memory(shape: tuple[int, ...]) -> int:
         batch, which = jax.ShapeDtypeStruct(shape, jnp.uint8), jax.ShapeDtypeStruct(shape[:1], jnp.int32)
         number = jax.ShapeDtypeStruct((), jnp.int32)
-        compiled = step.lower(first, number, batch, which, teaching.judge, teaching.styles).compile()
+        compiled: Any = step.lower(first, number, batch, which, teaching.judge, teaching.styles).compile()
         return int(compiled.memory_analysis().temp_size_in_bytes)
 
-    first = Training(moving, moving, solver.init(moving))
     return StyleTraining(first, take, lambda training: whole(training.mean), memory)

@@ -271,7 +271,7 @@ def _digest(pictures: tuple[np.ndarray, ...]) -> str:
     digest = hashlib.sha256()
     for picture in pictures:
         digest.update(str(picture.shape).encode())
-        digest.update(picture)
+        digest.update(picture.tobytes())
     return digest.hexdigest()
 
 
