@@ -37,11 +37,18 @@ def begin(
       clip: the largest norm that a gradient may have.
       b2: decay of the mean of squares.
     """
-    schedule = optax.warmup_cosine_decay_schedule(0.0, rate, min(WARM_UP, steps // 10 + 1), steps, LAST * rate)
+    risen = min(WARM_UP, steps // 10 + 1)
+
+    def schedule(count: Array) -> Array:
+        step = count.astype(jnp.float32)
+        way = jnp.clip((step - risen) / max(1, steps - risen), 0.0, 1.0)
+        return rate * jnp.minimum((step + 1) / risen, LAST + (1 - LAST) * (1 + jnp.cos(jnp.pi * way)) / 2)
+
     solver = optax.chain(optax.clip_by_global_norm(clip), optax.adam(schedule, b2=b2))
 
     def take(training: Training, gradient: Params, number: Array) -> Training:
-        updates, state = solver.update(gradient, training.solver, training.params)
+        with jax.numpy_dtype_promotion("standard"):  # optax raises a float to an integer power
+            updates, state = solver.update(gradient, training.solver, training.params)
         moved = optax.apply_updates(training.params, updates)
         return Training(moved, running_mean(training.mean, moved, number), state)
 
@@ -51,5 +58,6 @@ def begin(
 def running_mean(mean: Params, params: Params, number: Array) -> Params:
     """The mean with one set of parameters more; after few steps, whose parameters are still far off, it forgets
     faster."""
-    decay = jnp.minimum(MEAN, (1 + number) / (10 + number))
+    taken = number.astype(jnp.float32)
+    decay = jnp.minimum(MEAN, (1 + taken) / (10 + taken))
     return jax.tree.map(lambda m, x: decay * m + (1 - decay) * x, mean, params)
