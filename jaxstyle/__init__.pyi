@@ -29,6 +29,8 @@ from .presets import PRESETS as PRESETS
 from .solvers import Adam as Adam
 from .solvers import Lbfgs as Lbfgs
 from .solvers import OptaxLbfgs as OptaxLbfgs
+from .studies.evaluate import Evaluation as Evaluation
+from .studies.evaluate import evaluate as evaluate
 from .studies.features import layer_statistics as layer_statistics
 from .studies.reconstruct import reconstruct as reconstruct
 from .studies.texture import synthesise as synthesise
