@@ -349,17 +349,13 @@ def build(app: App, *, preview: Preview | None = None) -> gr.Blocks:
         gr.Markdown("# jaxstyle\nOne picture painted in the manner of another. Drop a content and a style, and paint.")
         with gr.Row():
             with gr.Column(scale=1, min_width=300):
-                content = _Upload(
-                    elem_id="content", label="Content", type="filepath", sources=["upload", "clipboard"], height=240
-                )
+                content = _upload(elem_id="content", label="Content", sources=["upload", "clipboard"], height=240)
                 styles = gr.Gallery(
                     label="Style, or several", type="filepath", interactive=True, columns=3, height=240,
                     object_fit="contain", sources=["upload", "clipboard"], file_types=["image"], elem_id="styles",
                 )  # fmt: skip
                 inputs = _settings(app)
-                start = _Upload(
-                    elem_id="start", label="Start from a picture", type="filepath", sources=["upload"], height=160
-                )
+                start = _upload(elem_id="start", label="Start from a picture", sources=["upload"], height=160)
             with gr.Column(scale=2, min_width=320):
                 if preview is not None:
                     shown = gr.Image(label="Preview", interactive=False, height=320)
@@ -419,14 +415,17 @@ def build(app: App, *, preview: Preview | None = None) -> gr.Blocks:
 _PLAIN: Any = {"buttons": ["download", "fullscreen"]} if gr.__version__ >= "6" else {"show_share_button": False}
 
 
-class _Upload(gr.Image):
-    """Gradio's, which hands on the uploaded file as it is: what it holds is found out by what jaxstyle reads with."""
+def _upload(**options: Any) -> gr.Image:
+    """A place for a picture, which hands on the uploaded file as it is: what it holds is found out by what jaxstyle
+    reads with."""
+    part = gr.Image(type="filepath", **options)
 
-    is_template = True
-
-    def preprocess(self, payload: Any) -> str | None:
+    def file_of(payload: Any) -> str | None:
         """The file, which Gradio has found to be one of its uploads."""
         return None if payload is None else payload.path
+
+    part.preprocess = file_of  # type: ignore[method-assign]
+    return part
 
 
 def _settings(app: App) -> list[Any]:

@@ -175,7 +175,7 @@ def test_from_two_files_to_a_picture_that_its_record_makes_again(
     words = command.split()[1:]
     assert shell(*words, "-o", "again.png", cwd=tmp_path).returncode == 0
     np.testing.assert_array_equal(pixels(tmp_path / "again.png"), pixels(path))
-    again = ("--from", path.name, "-o", "from.png", "--init", "content", "--min-size", "64")
+    again = ("--from", path.name, "-o", "from.png", "--init", "content", "--min-size", "64", "--size", "64")
     assert shell("transfer", *again, cwd=tmp_path).returncode == 0
     np.testing.assert_array_equal(pixels(tmp_path / "from.png"), pixels(path))
 
