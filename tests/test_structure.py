@@ -238,7 +238,9 @@ def test_the_shapes_of_every_signature_are_checked_in_tests(name):
 
 def test_no_signature_of_the_command_line_or_the_app_has_shapes():
     assert not {
-        name for name in FILES if room(name) in WITHOUT_SHAPES and "jaxtyping" in {room(x) for x in imports(TREES[name])}
+        name
+        for name in FILES
+        if room(name) in WITHOUT_SHAPES and "jaxtyping" in {room(x) for x in imports(TREES[name])}
     }
 
 

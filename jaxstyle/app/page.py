@@ -194,7 +194,8 @@ class App:
         if () not in job.made:
             yield [gr.skip(), "stopped before the first picture" if job.error is None else "failed", *[gr.skip()] * 4]
             return
-        yield [*_of(job.made[()])[:2], gr.skip(), *_of(job.made[()])[2:], _shown(visitor.made)]
+        shown, about, *rest = _of(job.made[()])
+        yield [shown, about, gr.skip() if job.latest is None else _curve(job.latest), *rest, _shown(visitor.made)]
 
     def explore(self, token: str, one: str, values: str, two: str, others: str, *given: Any) -> Iterator[list[Any]]:
         """The button Explore: grid, line."""
@@ -374,6 +375,10 @@ def build(app: App, *, preview: Preview | None = None) -> gr.Blocks:
                 line = gr.Markdown("", elem_id="line")
                 download = gr.DownloadButton("Download, with its record", interactive=False, elem_id="download")
                 with gr.Tabs():
+                    with gr.Tab("Curve"):
+                        curve = gr.LinePlot(
+                            x="step", y="loss", y_title="log10 of the loss", height=240, label="Loss", elem_id="curve"
+                        )
                     with gr.Tab("Explore"):
                         grid_parts = _explorer()
                     with gr.Tab("History"):
@@ -381,10 +386,6 @@ def build(app: App, *, preview: Preview | None = None) -> gr.Blocks:
                             label="Pictures so far", columns=4, height=320, allow_preview=False, interactive=False,
                             object_fit="contain", elem_id="history",
                         )  # fmt: skip
-                    with gr.Tab("Curve"):
-                        curve = gr.LinePlot(
-                            x="step", y="loss", y_title="log10 of the loss", height=240, label="Loss", elem_id="curve"
-                        )
                     with gr.Tab("Command line"):
                         command = gr.Code(
                             label="What makes the same picture", language="shell", interactive=False, wrap_lines=True,

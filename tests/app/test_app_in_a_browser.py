@@ -158,7 +158,7 @@ def test_from_two_files_to_a_picture_that_its_record_makes_again(
     page.get_by_role("tab", name="History").click()
     assert page.locator("#history img").count() == 1
     page.get_by_role("tab", name="Curve").click()
-    page.locator("#curve svg, #curve canvas").first.wait_for()
+    page.locator("#curve .vega-embed canvas, #curve .vega-embed svg").first.wait_for()
     look(page, "desktop_curve")
     path = downloaded(page, tmp_path)
     with Image.open(path) as image:
@@ -228,9 +228,9 @@ def test_a_cell_of_a_grid_is_the_next_start(visit: Callable[..., Any], files: Pa
     look(page, "phone_empty")
     give(page, files / "harbour.png", files / "strokes.png")
     choose(page, size=64, steps=1)
-    for label, values in (("Values", "5 50"),):
-        page.get_by_label(label).nth(0).fill(values)
-        page.get_by_label(label).nth(1).fill("1")
+    page.get_by_role("tab", name="Explore").click()
+    page.get_by_label("Values").nth(0).fill("5 50")
+    page.get_by_label("Values").nth(1).fill("1")
     page.locator("#explore").click()
     until(page, "2 of 2 pictures, ", "#about")
     look(page, "phone_grid")
