@@ -32,6 +32,7 @@ from .solvers import OptaxLbfgs as OptaxLbfgs
 from .studies.evaluate import Evaluation as Evaluation
 from .studies.evaluate import evaluate as evaluate
 from .studies.features import layer_statistics as layer_statistics
+from .studies.notebook import show as show
 from .studies.reconstruct import reconstruct as reconstruct
 from .studies.texture import synthesise as synthesise
 from .weights import load_network as load_network

@@ -425,7 +425,7 @@ def _upload(**options: Any) -> gr.Image:
         """The file, which Gradio has found to be one of its uploads."""
         return None if payload is None else payload.path
 
-    part.preprocess = file_of  # type: ignore[method-assign]
+    part.preprocess = file_of
     return part
 
 

@@ -87,7 +87,7 @@ def _evaluate(
     network: Network,
     image: Image,
     content: Image,
-    styles: list[Picture],
+    styles: list[Float[Array, "_ _ 3"]],
     shares: Float[Array, " k"],
     *,
     style_loss: str,

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 pytest.importorskip("gradio")
 
 LOOKS = os.environ.get("JAXSTYLE_LOOKS")  # a folder for pictures of the page
-WAIT = 240_000  # ms; a loaded machine compiles for long
+WAIT = 150_000  # ms; a loaded machine compiles for long
 
 
 def absent(reason: str) -> None:
