@@ -402,7 +402,7 @@ def build(app: App, *, preview: Preview | None = None) -> gr.Blocks:
         styles.upload(app.check_several, styles, styles, show_progress="hidden")
         parts = [result, line, download, command]
         go.click(app.paint, [token, *given], [result, line, curve, download, command, history], **one_at_a_time)
-        stop.click(app.stop, token, None, queue=False)
+        stop.click(app.stop, token, None, concurrency_limit=None, show_progress="hidden")
         one, values, two, others, search, grid, about = grid_parts
         search.click(app.explore, [token, one, values, two, others, *given], [grid, about], **one_at_a_time)
         grid.select(app.choose, token, [start, *inputs, *parts], show_progress="hidden")

@@ -103,9 +103,9 @@ def test_what_cannot_be_measured(call: Callable[..., Said], folder: Path) -> Non
 
 
 def test_proportions_that_rounding_leaves_are_forgiven(call: Callable[..., Said], folder: Path) -> None:
-    picture(folder / "r.png", 5, size=(64, 47))
+    picture(folder / "r.png", 5, size=(96, 71))
     said = call("evaluate", "r.png", *PAIR, "--json")
-    assert said.code == 0 and json.loads(said.out)["results"][0]["height"] == 47
+    assert said.code == 0 and json.loads(said.out)["results"][0]["height"] == 71
 
 
 def test_numbers_of_no_layers_are_never_asked(monkeypatch: pytest.MonkeyPatch) -> None:
