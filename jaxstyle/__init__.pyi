@@ -32,7 +32,10 @@ from .presets import PRESETS as PRESETS
 from .solvers import Adam as Adam
 from .solvers import Lbfgs as Lbfgs
 from .solvers import OptaxLbfgs as OptaxLbfgs
+from .studies.evaluate import Evaluation as Evaluation
+from .studies.evaluate import evaluate as evaluate
 from .studies.features import layer_statistics as layer_statistics
+from .studies.notebook import show as show
 from .studies.reconstruct import reconstruct as reconstruct
 from .studies.texture import synthesise as synthesise
 from .weights import load_network as load_network

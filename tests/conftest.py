@@ -29,7 +29,9 @@ import jaxstyle
 # Every room whose signatures have shapes: all but the command line's, which has options instead. The hook stays, so
 # that it is no matter when a file is imported.
 ROOMS = [
-    f"jaxstyle.{path.stem}" for path in Path(jaxstyle.__file__).parent.iterdir() if path.stem not in ("cli", "__init__")
+    f"jaxstyle.{path.stem}"
+    for path in Path(jaxstyle.__file__).parent.iterdir()
+    if path.stem not in ("cli", "app", "__init__")
 ]
 install_import_hook(ROOMS, "beartype.beartype")
 # The programs that tests start have the same package, wherever another one is installed.

@@ -25,6 +25,7 @@ ROOMS = (
     {"engine", "presets"},
     {"studies"},
     {"cli"},
+    {"app"},
 )
 # Arrays and numbers in, arrays and numbers out.
 PURE = {
@@ -42,7 +43,7 @@ PURE = {
         "engine",
     ),
     *("pictures.color", "pictures.metrics", "studies.prior", "studies.reconstruct", "studies.texture"),
-    *("studies.compare", "studies.features"),
+    *("studies.compare", "studies.evaluate", "studies.features"),
     *("onepass.style_network", "onepass.decoders", "onepass.transforms", "onepass.painters", "onepass.stylize"),
     *("onepass.train_styles", "onepass.train_decoders", "training.adam"),
 }
@@ -148,6 +149,7 @@ def test_a_foreign_library_is_known_to_one_room():
     assert rooms("tifffile") == {"pictures"}
     assert rooms("matplotlib") == {"studies"} and rooms("rich") == {"cli"}
     assert rooms("PIL") == {"pictures", "report"}
+    assert rooms("gradio") == rooms("pandas") == {"app"} and users("shtab") == {"cli.commands.completion"}
     assert not users("lazy_loader")  # but the package itself, for its public names
 
 
@@ -231,8 +233,10 @@ def test_no_file_begins_with_an_empty_container_to_keep_things_in():
 
 # ------------------------------------------------------------------------------------------------------ shape checks
 
+WITHOUT_SHAPES = {"cli", "app"}
 
-@pytest.mark.parametrize("name", [name for name in FILES if room(name) != "cli"])
+
+@pytest.mark.parametrize("name", [name for name in FILES if room(name) not in WITHOUT_SHAPES])
 def test_the_shapes_of_every_signature_are_checked_in_tests(name):
     """By the import hook of conftest.py, whose wrappers know what they wrap."""
     module = importlib.import_module(f"jaxstyle.{name}")
@@ -241,9 +245,11 @@ def test_the_shapes_of_every_signature_are_checked_in_tests(name):
             assert hasattr(function, "__wrapped__"), function
 
 
-def test_no_signature_of_the_command_line_has_shapes():
+def test_no_signature_of_the_command_line_or_the_app_has_shapes():
     assert not {
-        name for name in FILES if room(name) == "cli" and "jaxtyping" in {room(x) for x in imports(TREES[name])}
+        name
+        for name in FILES
+        if room(name) in WITHOUT_SHAPES and "jaxtyping" in {room(x) for x in imports(TREES[name])}
     }
 
 

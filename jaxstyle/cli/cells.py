@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -16,27 +16,26 @@ import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 
+from jaxstyle.cli.again import command_of
 from jaxstyle.cli.coloring import finished, prepared_content, prepared_style, prepared_styles
-from jaxstyle.cli.earlier import MASKS
 from jaxstyle.cli.folder import SUMMARY
 from jaxstyle.cli.grid import Cells, label_of, texts_of
 from jaxstyle.cli.machine import available_memory
-from jaxstyle.cli.masks import WHOLE
 from jaxstyle.cli.messages import CommandError, name_of, plain_line, say
 from jaxstyle.cli.outputs import Outputs
 from jaxstyle.cli.parser import Axis
 from jaxstyle.cli.records import known_of, made_from, mask_arrays, origin, save_result
-from jaxstyle.cli.resolve import LISTS, needed, objective_of, open_for, resolve, solver_of, stacked, weights_of
-from jaxstyle.cli.settings import NetworkSettings, Settings, words_of
+from jaxstyle.cli.resolve import LISTS, objective_of, open_for, resolve, solver_of, stacked, weights_of
+from jaxstyle.cli.settings import NetworkSettings, Settings
 from jaxstyle.cli.sources import Sources
 from jaxstyle.cli.startup import start_jax
 from jaxstyle.cli.stopping import STOPPED
 from jaxstyle.cli.terminal import SweepBar
 from jaxstyle.engine.plan import make_plan
-from jaxstyle.engine.run import Result
+from jaxstyle.engine.run import Progress, Result
 from jaxstyle.engine.sweep import batches, lanes_at_once
 from jaxstyle.errors import InputError
-from jaxstyle.files import as_word, plain_values, quoted, shown, write_files
+from jaxstyle.files import plain_values, shown, write_files
 from jaxstyle.marks import UNSEALED, replace_in_place, sealed
 from jaxstyle.networks import Network
 from jaxstyle.objective import LossTerms
@@ -139,11 +138,14 @@ class SweepJob:
         lanes: int | None = None,
         distributed: bool = False,
         quiet: bool = False,
+        watch: Callable[[Progress], None] | None = None,
     ) -> None:
+        """`watch` is shown where a batch stands, too."""
+        self.watch = watch
         self.outputs, self.out, self.axes, self.tasks = outputs, out, axes, tasks
         self.distributed, self.quiet, self.began = distributed, quiet, time.time()
         self.records: dict[tuple[int, ...], dict[str, Any]] = {}
-        self._look_again()
+        self.look_again()
         groups: dict[tuple[Any, ...], list[Task]] = {}
         for task in tasks:
             groups.setdefault(task.program, []).append(task)
@@ -153,7 +155,7 @@ class SweepJob:
             if any(task.index not in self.records for task in group)
         ]
 
-    def _look_again(self) -> None:
+    def look_again(self) -> None:
         """Takes in the pictures that are there and not known of."""
         missing = (task for task in self.tasks if task.index not in self.records)
         self.records |= {task.index: record for task in missing if (record := task.finished())}
@@ -169,9 +171,9 @@ class SweepJob:
             with SweepBar(self.quiet, sum(group.steps(len(lanes)) for group, lanes in todo), count) as bar:
                 for group, lanes in todo:
                     self._run_group(group, lanes, bar)
-            self._finish("done")
+            self.finish("done")
         except KeyboardInterrupt:
-            self._look_again()  # it may have come between a picture and our note of it
+            self.look_again()  # it may have come between a picture and our note of it
             self._leave("stopped")
             done = f"{len(self.records)} of {len(self.tasks)} pictures are in {shown(self.out)}"
             say(f"jaxstyle: stopped; {done}; the same command goes on")
@@ -182,9 +184,13 @@ class SweepJob:
             self._leave("failed")
             told = str(error) if isinstance(error, CommandError) else plain_line(error)
             raise CommandError(f"{told}; what is done is in {shown(self.out)}, the same command goes on") from error
+        self.announce()
+        return 0
+
+    def announce(self) -> None:
+        """Says that the page is there."""
         extra = f": {len(self.records)} pictures, {time.time() - self.began:.0f} s"
         print(f"{name_of(self.out / PAGE)}{'' if self.quiet else extra}")
-        return 0
 
     def _share(self, group: Group) -> list[int]:
         """Lanes that are not done; of several hosts, each takes its part."""
@@ -194,16 +200,22 @@ class SweepJob:
     def _run_group(self, group: Group, lanes: list[int], bar: SweepBar) -> None:
         began = time.time()
 
-        for batch in batches(group.plan, lanes=group.lanes, chosen=lanes, on_progress=bar.update):
+        def seen(state: Progress) -> None:
+            bar.update(state)
+            if self.watch:
+                self.watch(state)
+
+        for batch in batches(group.plan, lanes=group.lanes, chosen=lanes, on_progress=seen):
             seconds = (time.time() - began) / len(batch.lanes)
             results = jax.device_get(batch.result)
             for i, lane in enumerate(batch.lanes):
-                self._save(group.tasks[lane], jax.tree.map(lambda x, i=i: x[i], results), seconds)
+                self.save(group.tasks[lane], jax.tree.map(lambda x, i=i: x[i], results), seconds)
             bar.batch_done(group.steps(len(batch.lanes)), len(batch.lanes))
             self._write_summary("running")
             began = time.time()
 
-    def _save(self, task: Task, result: Result, seconds: float) -> None:
+    def save(self, task: Task, result: Result, seconds: float) -> None:
+        """Saves a cell's picture with its record, and notes it."""
         finite = bool(np.isfinite(result.final.total)) and bool(np.isfinite(result.losses.total).all())
         record = {
             "status": "done" if finite else "diverged",
@@ -219,11 +231,11 @@ class SweepJob:
             save_result(out, shows, content.alpha, record, overwrite=self.outputs.overwrite)
         self.records[task.index] = plain_values(record)
 
-    def _finish(self, status: str) -> None:
+    def finish(self, status: str) -> None:
         """The summary, the sheet and the page of what there is."""
         if jax.process_count() > 1:
             multihost_utils.sync_global_devices("the cells of all hosts are written")
-            self._look_again()
+            self.look_again()
         self._write_summary(status)
         if self.records and not jax.process_index():
             sweep = self._sweep()
@@ -235,7 +247,7 @@ class SweepJob:
     def _leave(self, status: str) -> None:
         """The summary, the sheet and the page of what there is; where there is no room for them, the status."""
         try:
-            self._finish(status)
+            self.finish(status)
         except CommandError as error:
             if status == "stopped":  # else the reason for this one is told
                 say(f"jaxstyle: {error}")
@@ -250,7 +262,7 @@ class SweepJob:
             {
                 "index": task.index,
                 "file": task.sources.out.name,
-                "command": self._command(task),
+                "command": command_of(task.sources, task.settings, full_size=True),
                 "settings": vars(task.settings),
                 **{
                     name: self.records.get(task.index, {}).get(name)
@@ -270,15 +282,6 @@ class SweepJob:
         with self.outputs.writing(target):
             write_files({target: lambda file: file.write(text)})
 
-    def _command(self, task: Task) -> str:
-        """What makes the cell alone, at full size."""
-        settings = {name: x for name, x in needed(vars(task.settings)).items() if name not in ("size", "min_size")}
-        files = {name: as_word(settings[name]) for name in ("init", "weights") if name in settings}
-        words = [*words_of(settings | files), *_mask_words(task.origin)]
-        pictures = [task.sources.content.path, *(style.path for style in task.sources.styles)]
-        named = ["jaxstyle", "transfer", *map(as_word, pictures), "-o", as_word(task.sources.out.name)]
-        return " ".join(map(quoted, named + words))
-
     def _sweep(self) -> Sweep:
         """What `report` shows."""
         contents: dict[str, int] = {}
@@ -294,7 +297,7 @@ class SweepJob:
                 losses=record["curves"],
                 final=record["losses"],
                 seconds=record["seconds"],
-                command=self._command(task),
+                command=command_of(task.sources, task.settings, full_size=True),
                 settings={name: value for name, value in record["settings"].items() if value is not None},
                 content=contents[task.sources.content.path],
                 styles=tuple(styles[style.path] for style in task.sources.styles),
@@ -328,16 +331,6 @@ def tasks_of(
         for (index, _, sources), s in zip(cells, settings, strict=True)
     ]
     return tasks, networks
-
-
-def _mask_words(record: dict[str, Any]) -> list[str]:
-    """The options, each with its files, that name a record's masks."""
-    return [
-        word
-        for name in MASKS
-        if record.get(name)
-        for word in ("--" + name.replace("_", "-"), *(WHOLE if x is None else as_word(x["file"]) for x in record[name]))
-    ]
 
 
 def network_key(settings: Settings) -> tuple[Any, ...]:

@@ -82,7 +82,7 @@ def _dispatched(words: Sequence[str]) -> int | None:
         raise InputError(f"there is no option {name} before a COMMAND{near} (jaxstyle --help)")
     if name not in names:
         raise InputError(f"there is no command {name[:40]!r}; there are {', '.join(names)}{nearest(name, names)}")
-    command = importlib.import_module(f"{commands.__name__}.{name}")
+    command = command_at(name)
     prog, about = f"jaxstyle {name}", command.__doc__
     options: Any = getattr(command, "Options", None)
     run: Any = getattr(command, "run", None)
@@ -109,7 +109,12 @@ def command_names() -> list[str]:
     return [*FIRST, *(name for name in found if name not in FIRST)]
 
 
-def _summary(name: str) -> str:
+def command_at(name: str) -> Any:
+    """A command's file."""
+    return importlib.import_module(f"{commands.__name__}.{name}")
+
+
+def summary(name: str) -> str:
     """A command's help in one line, read and not imported: what all commands need together is slow to load."""
     source = files(commands).joinpath(f"{name}.py").read_text("utf-8")
     return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
@@ -124,7 +129,7 @@ def _help_of_actions(prog: str, command: Any) -> str:
 
 
 def _help(names: Sequence[str]) -> str:
-    rows = [f"  {name:{max(map(len, names))}}  {_summary(name).rstrip('.')}" for name in names]
+    rows = [f"  {name:{max(map(len, names))}}  {summary(name).rstrip('.')}" for name in names]
     head = "usage: jaxstyle [-h] [--version] [--debug] COMMAND ..."
     what = "Neural style transfer: paints one picture in the manner of another."
     return "\n".join([head, "", what, "", "commands:", *rows, "", EXAMPLES])

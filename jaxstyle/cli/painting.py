@@ -42,6 +42,7 @@ class Painting:
     save_every: int | None = None
     json: bool = False  # facts for standard output, and no name
     piped: bool = False  # the picture goes there
+    watch: Callable[[Progress], None] | None = None  # is shown where it stands, too
 
     def __post_init__(self) -> None:
         self.latest: Progress | None = None
@@ -95,6 +96,8 @@ class Painting:
         def watch(state: Progress) -> None:
             self.latest = state
             bar.update(state)
+            if self.watch:
+                self.watch(state)
             if state.step == state.steps:
                 release_freed_memory()  # the next scale's buffers are of other sizes
             done = steps_done(state)
@@ -108,9 +111,10 @@ class Painting:
         terms = f"content {float(final.content):.3g}, style {float(final.style):.3g}"
         details = f": {_size(result.image)}, {terms}, {seconds:.0f} s"
         name = OUTPUT if self.piped else name_of(saved)
-        self._tell(f"{name}{'' if self.quiet else details}", saved, record)
+        self.tell(f"{name}{'' if self.quiet else details}", saved, record)
 
-    def _tell(self, line: str, saved: Path, record: Mapping[str, Any]) -> None:
+    def tell(self, line: str, saved: Path, record: Mapping[str, Any]) -> None:
+        """Says that the picture is there."""
         facts = {"command": "transfer", "files": [saved, saved.with_suffix(".json")], **record}
         tell(line, facts, as_json=self.json, piped=self.piped, quiet=self.quiet)
 
@@ -125,7 +129,7 @@ class Painting:
         except CommandError as error:
             return f"; {error}"
         if self.json:
-            self._tell("", saved, record)
+            self.tell("", saved, record)
         return f"; {OUTPUT if self.piped else shown(saved)} is the last picture before that, {_size(image)}"
 
     def _explain(self, error: Exception) -> str:

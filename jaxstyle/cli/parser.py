@@ -211,18 +211,10 @@ def parse(options: type[Options], words: Sequence[str], *, prog: str, descriptio
       InputError: words that are no options, or values that are none of theirs.
       SystemExit: after `--help`.
     """
-    names = {field.name for field in dataclasses.fields(options)}  # type: ignore[arg-type]
-    own, groups = fields_of(options), groups_of(options)
-    settings = {name: field for group in groups.values() for name, field in fields_of(group).items()}
-    swept = {name for name, field in settings.items() if field.varies} if "axes" in names else set()
+    names, own, groups = _names(options), fields_of(options), groups_of(options)
+    settings, swept = _settings(options)
     parser = _Parser(prog=prog, description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for field in own.values():
-        _add(parser, field)
-    for title, fields in (part for group in groups.values() for part in _titled(group)):
-        place = parser.add_argument_group(title)
-        for field in fields:
-            _add(place, field, swept=field.name in swept)
-    parser.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    fill(parser, options)
     namespace, rest = parser.parse_known_args(words)
     if rest:
         optional = (x for x in (*own.values(), *settings.values()) if not isinstance(x.takes, Positional))
@@ -238,6 +230,29 @@ def parse(options: type[Options], words: Sequence[str], *, prog: str, descriptio
     for name, group in groups.items():
         values[name] = group(**{field: chosen[field] for field in fields_of(group) if field in chosen})
     return options(**values)
+
+
+def fill(parser: argparse.ArgumentParser, options: type) -> None:
+    """Adds all that the options can be told to a parser."""
+    _, swept = _settings(options)
+    for field in fields_of(options).values():
+        _add(parser, field)
+    for title, fields in (part for group in groups_of(options).values() for part in _titled(group)):
+        place = parser.add_argument_group(title)
+        for field in fields:
+            _add(place, field, swept=field.name in swept)
+    parser.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+
+
+def _names(options: type) -> set[str]:
+    return {field.name for field in dataclasses.fields(options)}
+
+
+def _settings(options: type) -> tuple[dict[str, Field], set[str]]:
+    """The options of the dataclasses within; and the names of those that take several values."""
+    settings = {name: field for group in groups_of(options).values() for name, field in fields_of(group).items()}
+    varied = {name for name, field in settings.items() if field.varies} if "axes" in _names(options) else set()
+    return settings, varied
 
 
 def _titled(group: type) -> Iterator[tuple[str, list[Field]]]:
@@ -260,19 +275,24 @@ def _add(place: Any, field: Field, *, swept: bool = False) -> None:
     if isinstance(takes, Positional):
         if takes.count:
             told |= {"nargs": takes.count} | ({"action": _StoreTuple} if takes.count in "*+" else {})
-        place.add_argument(field.name, metavar=takes.kind.metavar, type=_typed(takes.kind.read), **told)
+        place.add_argument(field.name, metavar=takes.kind.metavar, type=_typed(takes.kind, takes.kind.read), **told)
         return
     kind = field.kind
     if swept:
         kind = kind.listed() if isinstance(takes, Several) else kind
-        told |= {"nargs": "+", "action": _StoreAxis, "type": _typed(kind.spread)}
+        told |= {"nargs": "+", "action": _StoreAxis, "type": _typed(kind, kind.spread)}
     else:
         several = _ExtendTuple if isinstance(takes, Repeated) else _StoreTuple
-        told |= {"type": _typed(kind.read)} | ({"nargs": "+", "action": several} if kind is not takes else {})
+        told |= {"type": _typed(kind, kind.read)} | ({"nargs": "+", "action": several} if kind is not takes else {})
     place.add_argument(*field.names, dest=field.name, metavar=kind.metavar, required=field.required, **told)
 
 
-def _typed(read: Callable[[str], Any]) -> Callable[[str], Any]:
+def kind_of(action: argparse.Action) -> Kind | None:
+    """The kind of value that an argument takes."""
+    return getattr(action.type, "kind", None)
+
+
+def _typed(kind: Kind, read: Callable[[str], Any]) -> Callable[[str], Any]:
     """A type for argparse, which keeps the message of a `ValueError` only if it is one of its own."""
 
     def typed(word: str) -> Any:
@@ -281,6 +301,7 @@ def _typed(read: Callable[[str], Any]) -> Callable[[str], Any]:
         except ValueError as error:
             raise argparse.ArgumentTypeError(str(error)) from None
 
+    typed.kind = kind  # type: ignore[attr-defined]
     return typed
 
 

@@ -12,7 +12,7 @@ from jaxstyle.cli.options import Reading, TransferOptions
 from jaxstyle.cli.pipes import PIPE, check_one_pipe, check_piped_out, source
 from jaxstyle.cli.settings import check_count
 from jaxstyle.errors import InputError, nearest, one_for_each
-from jaxstyle.pictures.read import MAX_SIDE, MIN_SIDE, Picture, load_picture, own_size
+from jaxstyle.pictures.read import MAX_SIDE, MIN_SIDE, Held, Picture, load_picture, own_size
 from jaxstyle.presets import PRESETS
 
 LONGEST_STEM = 100  # bytes of each picture's name in the default name of a result; a file's name has 255
@@ -125,12 +125,14 @@ def reader(options: Reading) -> Read:
     return functools.partial(read_picture, large=options.large)
 
 
-def read_picture(path: str, size: int | None, *, large: bool = False) -> Picture:
+def read_picture(path: str | Held, size: int | None, *, large: bool = False) -> Picture:
     """A picture resized. One of a few pixels, which enlarged has nothing to show, is a mistake."""
-    picture = load_picture(source(path), size, large=large)
+    place = source(path) if isinstance(path, str) else path
+    picture = load_picture(place, size, large=large)
     if min(picture.own_size) < MIN_SIDE:
         height, width = picture.own_size
-        raise InputError(f"{path} is {width} x {height} pixels; at least {MIN_SIDE} a side are needed")
+        name = place.name if isinstance(place, Held) else place
+        raise InputError(f"{name} is {width} x {height} pixels; at least {MIN_SIDE} a side are needed")
     return picture
 
 

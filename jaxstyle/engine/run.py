@@ -23,6 +23,7 @@ from jaxstyle.engine.steps import (
 )
 from jaxstyle.objective import LossTerms
 from jaxstyle.ops.compile import on_a_thread
+from jaxstyle.pictures.write import png_of
 from jaxstyle.regions import Regions, blended
 from jaxstyle.solvers import Info
 from jaxstyle.types import Image
@@ -65,6 +66,10 @@ class Result(NamedTuple):
     losses: LossTerms
     final: LossTerms
     evaluations: int | Array
+
+    def _repr_png_(self) -> bytes | None:
+        """The image, which is how a notebook shows a result; None of a batch, which has several."""
+        return png_of(self.image) if np.ndim(self.image) == 3 else None
 
 
 class DivergedError(ArithmeticError):

@@ -113,6 +113,11 @@ def encode(
     return _saved(picture, kind, options), beside
 
 
+def png_of(image: ArrayLike) -> bytes:
+    """An image (h, w, 3) in [0, 1] as the bytes of a PNG, without a record."""
+    return encode(Image.fromarray(_levels("the picture", image, None, on_white=False)), "PNG")[0]
+
+
 def as_own(png: bytes) -> bytes:
     """A PNG that another library made, with a record that names its pixels and says no more."""
     with Image.open(io.BytesIO(png), formats=("PNG",)) as picture:

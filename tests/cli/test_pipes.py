@@ -199,3 +199,8 @@ def test_facts_of_a_transfer_that_was_stopped(
     facts = json.loads(capsys.readouterr().out)
     assert facts["status"] == "stopped" and facts["files"] == ["out.png", "out.json"] and facts["step"] == 2
     assert (folder / "out.png").exists()
+
+
+def test_a_picture_of_a_few_pixels(call: Callable[..., Said], folder: Path, piped: Callable[..., None]) -> None:
+    piped(picture(folder / "dot.png", 1, size=(8, 8)).read_bytes())
+    refused(call("transfer", "-", "s.png", "--size", "64"), 2, "standard input is 8 x 8 pixels; at least 16")

@@ -1,0 +1,281 @@
+"""The app as a visitor uses it, in a real browser: upload, paint, stop, explore, take a cell, download; and what goes
+wrong there."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from commandline import picture, pixels, shell
+
+pytestmark = pytest.mark.slow
+pytest.importorskip("gradio")
+
+LOOKS = os.environ.get("JAXSTYLE_LOOKS")  # a folder for pictures of the page
+WAIT = 150_000  # ms; a loaded machine compiles for long
+
+
+def absent(reason: str) -> None:
+    if os.environ.get("JAXSTYLE_REQUIRE_BROWSER"):
+        pytest.fail(f"JAXSTYLE_REQUIRE_BROWSER is set, and {reason}")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        absent("playwright is not installed")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        absent("there is no chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Server:
+    """The app in a process of its own, with a folder for temporary files of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.temporary = folder / "temporary"
+        self.temporary.mkdir()
+        self.said = folder / "said.txt"
+        environment = os.environ | {"TMPDIR": str(self.temporary), "JAXSTYLE_CACHE": str(folder / "cache")}
+        environment |= {"GRADIO_TEMP_DIR": str(self.temporary / "gradio")}
+        words = [sys.executable, "-m", "jaxstyle.cli", "app", "--most-megabytes", "1", "--most-megapixels", "2"]
+        with open(self.said, "w") as said:
+            self.process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=said, text=True, env=environment)
+        assert self.process.stdout is not None
+        self.address = self.process.stdout.readline().strip()
+
+    def end(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(90)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("app"))
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", server.address), server.said.read_text()
+    yield server
+    if server.process.poll() is None:
+        server.end()
+
+
+@pytest.fixture
+def visit(browser: Any, server: Server, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Opens the app; at the end there was no error on the page, and nothing was asked for elsewhere."""
+    problems: list[str] = []
+    contexts = []
+
+    def opened(width: int = 1280, height: int = 1000, context: Any = None, **options: Any) -> Any:
+        if context is None:
+            context = browser.new_context(viewport={"width": width, "height": height}, **options)
+            contexts.append(context)
+        context.set_default_timeout(WAIT)
+        page = context.new_page()
+        page.on("pageerror", lambda error: problems.append(f"error: {error}"))
+        page.on("dialog", lambda dialog: problems.append(f"dialog: {dialog.message}"))
+        page.goto(server.address)
+        page.locator("#paint").wait_for()
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert not problems
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pictures")
+    picture(folder / "harbour.png", 1, size=(80, 64))
+    picture(folder / "strokes.png", 2)
+    picture(folder / "other.png", 3)
+    return folder
+
+
+def look(page: Any, name: str) -> None:
+    if LOOKS:
+        page.screenshot(path=Path(LOOKS, f"{name}.png"), full_page=True)
+
+
+def give(page: Any, content: Path | str, *styles: Path | str) -> None:
+    page.locator("#content input[type=file]").set_input_files(content)
+    page.locator("#content img").wait_for()
+    page.locator("#styles input[type=file]").set_input_files(styles)
+    page.locator("#styles img").nth(len(styles) - 1).wait_for()
+
+
+def choose(page: Any, **numbers: int) -> None:
+    if not page.get_by_label("number input for Steps at each size").is_visible():
+        page.get_by_text("More settings").click()
+    for label, value in {"Size, long side in pixels": numbers["size"], "Steps at each size": numbers["steps"]}.items():
+        box = page.get_by_label(f"number input for {label}")
+        box.fill(str(value))
+        box.press("Tab")
+
+
+def until(page: Any, words: str, place: str = "#line") -> str:
+    page.locator(place).get_by_text(re.compile(words)).first.wait_for()
+    return str(page.locator(place).inner_text())
+
+
+def downloaded(page: Any, folder: Path) -> Path:
+    with page.expect_download() as found:
+        page.locator("#download").click()
+    path = folder / found.value.suggested_filename
+    found.value.save_as(path)
+    return path
+
+
+def test_from_two_files_to_a_picture_that_its_record_makes_again(
+    visit: Callable[..., Any], files: Path, tmp_path: Path
+) -> None:
+    page = visit()
+    look(page, "desktop_empty")
+    give(page, files / "harbour.png", files / "strokes.png", files / "other.png")
+    choose(page, size=64, steps=2)
+    page.locator("#paint").click()
+    line = until(page, "done")
+    assert re.match(r"done, \d+ s; loss [\d.e-]+ \(content ", line)
+    look(page, "desktop_done")
+    page.get_by_role("tab", name="History").click()
+    assert page.locator("#history img").count() == 1
+    page.get_by_role("tab", name="Curve").click()
+    page.locator("#curve .vega-embed canvas, #curve .vega-embed svg").first.wait_for()
+    look(page, "desktop_curve")
+    path = downloaded(page, tmp_path)
+    with Image.open(path) as image:
+        record = json.loads(image.info["jaxstyle"])
+    assert record["content"]["file"] == "harbour.png" and image.size == (64, 51)
+    assert [style["file"] for style in record["styles"]] == ["strokes.png", "other.png"]
+    assert not re.search(r"/tmp|gradio|temporary", json.dumps(record))
+    page.get_by_role("tab", name="Command line").click()
+    command = page.locator("#command .cm-content").inner_text().replace("\n", " ")
+    assert command.startswith("jaxstyle transfer harbour.png strokes.png other.png -o jaxstyle_001.png --")
+    # The command, and the record itself at the same settings, give the same pixels.
+    for name in ("harbour.png", "strokes.png", "other.png"):
+        shutil.copy(files / name, tmp_path)
+    words = command.split()[1:]
+    assert shell(*words, "-o", "again.png", cwd=tmp_path).returncode == 0
+    np.testing.assert_array_equal(pixels(tmp_path / "again.png"), pixels(path))
+    again = ("--from", path.name, "-o", "from.png", "--init", "content", "--min-size", "64", "--size", "64")
+    assert shell("transfer", *again, cwd=tmp_path).returncode == 0
+    np.testing.assert_array_equal(pixels(tmp_path / "from.png"), pixels(path))
+
+
+def test_stop_keeps_the_picture_and_a_second_visitor_waits(
+    visit: Callable[..., Any], files: Path, tmp_path: Path
+) -> None:
+    first, second = visit(), visit()
+    for page in (first, second):
+        give(page, files / "harbour.png", files / "strokes.png")
+        choose(page, size=64, steps=300 if page is first else 1)
+        page.locator("#paint").click()
+        if page is first:
+            until(page, r"step \d+ of 300")
+    second.get_by_text(re.compile(r"queue: ")).first.wait_for()
+    look(second, "desktop_waiting")
+    look(first, "desktop_live")
+    first.locator("#stop").click()
+    until(first, "stopped, ")
+    with Image.open(downloaded(first, tmp_path)) as image:
+        record = json.loads(image.info["jaxstyle"])
+    assert record["status"] == "stopped" and 0 < record["step"] < 300
+    until(second, "done, ")
+    second.locator("#stop").click()
+    second.get_by_text("Nothing is running").wait_for()
+
+
+def test_a_reload_in_the_middle_keeps_what_there_is(visit: Callable[..., Any], files: Path) -> None:
+    page = visit()
+    give(page, files / "harbour.png", files / "strokes.png")
+    choose(page, size=64, steps=300)
+    page.locator("#paint").click()
+    until(page, r"step \d+ of 300")
+    page.reload()
+    page.get_by_role("tab", name="History").click()
+    page.locator("#history img").wait_for()
+    page.locator("#history button").first.click()
+    until(page, "stopped, ")
+    assert page.get_by_label("number input for Steps at each size").count() == 1
+    page.close()  # nothing of this visitor is at work; the next one need not wait
+    other = visit()
+    give(other, files / "harbour.png", files / "strokes.png")
+    choose(other, size=64, steps=1)
+    other.locator("#paint").click()
+    until(other, "done, ")
+
+
+def test_a_cell_of_a_grid_is_the_next_start(visit: Callable[..., Any], files: Path, tmp_path: Path) -> None:
+    page = visit(width=390, height=844, is_mobile=True, has_touch=True, color_scheme="dark")
+    look(page, "phone_empty")
+    give(page, files / "harbour.png", files / "strokes.png")
+    choose(page, size=64, steps=1)
+    page.get_by_role("tab", name="Explore").click()
+    page.get_by_label("Values").nth(0).fill("5 50")
+    page.get_by_label("Values").nth(1).fill("1")
+    page.locator("#explore").click()
+    until(page, "2 of 2 pictures, ", "#about")
+    look(page, "phone_grid")
+    assert page.locator("#grid img").count() == 2
+    page.locator("#grid button").nth(1).click()
+    page.locator("#start img").wait_for()
+    assert page.get_by_label("number input for Style weight").input_value() == "50"
+    page.locator("#paint").click()
+    until(page, "done, ")
+    look(page, "phone_done")
+    with Image.open(downloaded(page, tmp_path)) as image:
+        record = json.loads(image.info["jaxstyle"])
+    assert record["init"]["file"] == "cell_1_0.png" and record["settings"]["style_weight"] == 50
+    assert record["settings"]["tv_weight"] == 1
+
+
+def test_what_is_no_picture_or_too_large_is_refused_in_one_line(
+    visit: Callable[..., Any], server: Server, tmp_path: Path, files: Path
+) -> None:
+    page = visit()
+    (tmp_path / "text.jpg").write_text("no picture at all\n" * 100)
+    hostile = tmp_path / "<script>alert(1)<img src=x onerror=alert(2)>.jpg"
+    hostile.write_text("no picture either\n" * 100)
+    Image.new("1", (2000, 1500)).save(tmp_path / "wide.png")  # 3 million pixels in some hundred bytes
+    (tmp_path / "heavy.png").write_bytes((files / "harbour.png").read_bytes() + bytes(2_000_000))
+    told = {"text.jpg": "is not a picture", hostile.name: "is not a picture", "wide.png": "2000 x 1500 pixels"}
+    told |= {"heavy.png": "(?i)maximum|size|large"}
+    for name, words in told.items():
+        page.locator("#content input[type=file]").set_input_files(tmp_path / name)
+        toast = page.locator(".toast-body").filter(has_text=re.compile(words)).first
+        toast.wait_for()
+        look(page, f"desktop_refused_{name[:4].strip('<')}")
+        assert page.locator("#content img").count() == 0
+        page.reload()
+        page.locator("#paint").wait_for()
+    page.locator("#paint").click()
+    page.get_by_text("Give a content and at least one style").wait_for()
+    give(page, files / "harbour.png", files / "strokes.png")
+    assert server.process.poll() is None
+
+
+def test_at_the_end_nothing_is_left(browser: Any, server: Server) -> None:
+    assert any(server.temporary.rglob("*.png"))  # so that the search does find them
+    assert server.end() == 0
+    left = [path for path in server.temporary.rglob("*") if path.is_file()]
+    with contextlib.suppress(FileNotFoundError):
+        time.sleep(0.5)
+    assert not left, left
