@@ -10,7 +10,7 @@ it is as many as the network's layers reach).
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self, TypeAlias
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -60,12 +60,18 @@ def check_tiles(network: Network, objective: Objective, tile: int) -> None:
     check_whole(tile, "tile", SMALLEST_TILE)
     if network.module.padding == "periodic":
         raise InputError("a picture that tiles the plane has no border to be cut at; tiles want another padding")
-    if objective.formula.style not in ADDITIVE or objective.formula.content not in CONTENT:
+    if not can_be_tiled(network, objective):
         can = [name for name, (_, style) in losses.STYLE_LOSSES.items() if style in ADDITIVE]
         raise InputError(
             f"tiles need losses that are functions of sums over positions, as {', '.join(can)} are; "
             f"{_name_of(objective.formula)} is not"
         )
+
+
+def can_be_tiled(network: Network, objective: Objective) -> bool:
+    """Whether a loss can be had tile by tile."""
+    formula = objective.formula
+    return formula.style in ADDITIVE and formula.content in CONTENT and network.module.padding != "periodic"
 
 
 def _name_of(formula: Formula) -> str:
@@ -259,7 +265,7 @@ class TiledLoss:
     pull: Any
 
     @classmethod
-    def of(cls, objective: Objective, tiling: Tiling) -> Self:
+    def of(cls, objective: Objective, tiling: Tiling) -> "TiledLoss":
         """With programs that are compiled when they are first called."""
         form = _form(objective)
         return cls(
@@ -282,7 +288,7 @@ class TiledLoss:
         objective: Objective,
         tiling: Tiling,
         placed: bool,
-    ) -> tuple[Self, Any]:
+    ) -> tuple["TiledLoss", Any]:
         """Compiles for arrays of these shapes, see `Compiled.ahead`; and the result as shapes."""
         form, place = _form(objective), jax.ShapeDtypeStruct((3, 2), jnp.int32)
         masks, known = _masks(targets), jax.eval_shape(functools.partial(_known, form), targets)

@@ -47,7 +47,7 @@ def reach_of(module: Backbone, layers: tuple[str, ...]) -> Reach:
 def _border(module: Backbone, cells: dict[str, int], cell: int, length: int) -> int | None:
     """The border, seen in a strip of so many pixels; None where that is too short."""
     middle = length // (2 * cell) * cell
-    strip = jnp.zeros((length, ACROSS, 1), jnp.float32).at[middle : middle + cell].set(1.0)
+    strip = jnp.zeros((length, ACROSS, 3), jnp.float32).at[middle : middle + cell].set(1.0)
     with nn.intercept_methods(_spreading):
         seen = jax.jit(lambda x: module.clone(padding="zero", dtype=jnp.float32).apply({}, x, tuple(cells)))(strip)
     border = 0
