@@ -39,6 +39,7 @@ class Painting:
     outputs: Outputs
     quiet: bool = False
     save_every: int | None = None
+    tile: int | None = None
 
     def __post_init__(self) -> None:
         self.latest: Progress | None = None
@@ -84,6 +85,7 @@ class Painting:
             **mask_arrays(self.sources),
             margin=s.margin,
             memory=available_memory() if runs_on_cpu(self.network) else None,  # accelerators know their own
+            tile=self.tile,
             report_every=self.save_every and chunk(self.save_every, s.steps),
             on_progress=self._watcher(bar),
         )
@@ -140,7 +142,8 @@ class Painting:
 
     def _save(self, path: Path, image: Any, status: str, **extra: Any) -> Path:
         """Saves a picture with its record, and returns where it is."""
-        record = {"status": status, **self.origin, "seconds": round(time.time() - self.began, 1), **extra}
+        tile = {"tile": self.latest.tile} if self.latest and self.latest.tile else {}
+        record = {"status": status, **self.origin, **tile, "seconds": round(time.time() - self.began, 1), **extra}
         content, place = self.sources.content, self.outputs.free(path)
         shows = finished(self.settings.color, image, content)
         with explained(place):

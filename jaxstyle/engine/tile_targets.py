@@ -5,7 +5,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
 
 from jaxstyle.engine.tiles import TILE, LayerMasks, check_tiles, gathered, laid, summed, tiling_for
 from jaxstyle.losses.sums import ADDITIVE, Additive, statistic_of
@@ -52,7 +51,7 @@ def content_in_tiles(network: Network, content: Image, objective: Objective, *, 
     if not layers:
         return {}
     maps = {name: jnp.zeros(x.shape, x.dtype) for name, x in _shapes(network, content, layers).items()}
-    tiling = tiling_for(network, layers, content.shape[:2], tile)
+    tiling = tiling_for(network, layers, (content.shape[0], content.shape[1]), tile)
     for place in tiling.places():
         maps = laid(network, content, maps, place, layers=layers, tiling=tiling)
     return maps
@@ -95,7 +94,7 @@ def _statistics(
     tile: int,
 ) -> dict[str, Statistic]:
     """The statistic of a style at each layer."""
-    tiling = tiling_for(network, layers, style.shape[:2], tile)
+    tiling = tiling_for(network, layers, (style.shape[0], style.shape[1]), tile)
     before = {layer: [value] for layer, value in known.items()}
 
     def gather(place: Any) -> Any:
@@ -104,7 +103,7 @@ def _statistics(
     return {layer: statistic_of(form, sums, known[layer]) for layer, (sums,) in summed(tiling, form, gather).items()}
 
 
-def _shapes(network: Network, picture: Array, layers: tuple[str, ...]) -> dict[str, Any]:
+def _shapes(network: Network, picture: Picture, layers: tuple[str, ...]) -> dict[str, Any]:
     """Of features, of a picture of this size."""
     shape: dict[str, Any] = jax.eval_shape(
         lambda network, x: network.features(x, layers), network, jax.ShapeDtypeStruct(picture.shape, picture.dtype)

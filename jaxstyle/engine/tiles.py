@@ -149,7 +149,7 @@ def _judged(
             each = [loss_of(form, own, target) for own, target in zip(sums[layer], targets, strict=True)]
             values.append(each[0] if shares is None else jnp.sum(shares * jnp.stack(each)))
         value = over_layers(values, weights.layers, mean=objective.formula.mean)
-        return weights.style * value, value
+        return jnp.asarray(weights.style * value), value
 
     slopes, value = jax.grad(term, has_aux=True)(sums)
     return value, slopes
@@ -166,7 +166,7 @@ def _begun(
 
     def term(seen: Image) -> tuple[Scalar, Scalar]:
         value = objective.formula.variation(seen)
-        return weights.variation * value, value
+        return jnp.asarray(weights.variation * value), value
 
     gradient, value = jax.grad(term, has_aux=True)(seen)
     return seen, value, gradient, squares
@@ -303,7 +303,7 @@ class TiledLoss:
         factors = jax.ShapeDtypeStruct((len(objective.content_layers),), jnp.float32)
         pulled = (network, seen, gradient, place, targets.content, factors, masks, known, sums, slopes)
         pull, _ = _pulled.ahead(*pulled, objective=objective, form=form, tiling=tiling, placed=placed)
-        terms = LossTerms(*[jax.ShapeDtypeStruct((), jnp.float32)] * len(LossTerms._fields))
+        terms: Any = LossTerms(*[style] * len(LossTerms._fields))
         return cls(objective, tiling, begin, gather, judge, pull), ((style, terms), gradient)
 
     @property
@@ -400,5 +400,5 @@ def tiled_value_and_grad(
     objective = objective or default_objective(network)
     check_tiles(network, objective, tile)
     weights = jax.tree.map(lambda x: jnp.asarray(x, image.dtype), weights.of_terms)
-    tiling = tiling_for(network, objective.layers, image.shape[:2], tile)
+    tiling = tiling_for(network, objective.layers, (image.shape[0], image.shape[1]), tile)
     return TiledLoss.of(objective, tiling)((network, targets, weights), image)

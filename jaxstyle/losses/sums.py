@@ -38,19 +38,19 @@ from jaxstyle.types import Features, Mask, Scalar
 
 
 class Sums(NamedTuple):
-    """Weighted sums over positions of values x (c,), less a pivot p.
+    """Weighted sums over positions of values x (c,), less a pivot p; arrays of JAX, or NumPy's on the host.
 
     Attributes:
-      count: of the weights.
+      weight: of all positions.
       pivot: p.
       first: of x - p.
       higher: (c, c), of the products of each pair of channels of x - p; or (n, c), of its powers from 2 on.
     """
 
-    count: Scalar | np.ndarray
-    pivot: Float[Array | np.ndarray, " c"]
-    first: Float[Array | np.ndarray, " c"]
-    higher: Float[Array | np.ndarray, "_ c"]
+    weight: Any
+    pivot: Any
+    first: Any
+    higher: Any
 
 
 class Additive(NamedTuple):
@@ -96,12 +96,12 @@ def sums_of(form: Additive, values: Features, weights: Mask, pivot: Float[Array,
 def together(form: Additive, parts: Sequence[Sums]) -> Sums:
     """The sums of all parts, about the mean of all positions; float64, on the host."""
     parts = [Sums(*(np.asarray(x, np.float64) for x in part)) for part in parts]
-    count = np.sum([part.count for part in parts])
+    weight = np.sum([part.weight for part in parts])
     pivot = parts[0].pivot
-    if form.centred and count > 0:
-        pivot = np.sum([part.count * part.pivot + part.first for part in parts], 0) / count
+    if form.centred and weight > 0:
+        pivot = np.sum([part.weight * part.pivot + part.first for part in parts], 0) / weight
     moved = [_moved(form, part, pivot) for part in parts]
-    return Sums(count, pivot, np.sum([part.first for part in moved], 0), np.sum([part.higher for part in moved], 0))
+    return Sums(weight, pivot, np.sum([part.first for part in moved], 0), np.sum([part.higher for part in moved], 0))
 
 
 def _moved(form: Additive, part: Sums, pivot: np.ndarray) -> Sums:
@@ -109,11 +109,11 @@ def _moved(form: Additive, part: Sums, pivot: np.ndarray) -> Sums:
     apart = part.pivot - pivot
     if form.powers is None:
         cross = np.outer(part.first, apart)
-        higher = part.higher + cross + cross.T + part.count * np.outer(apart, apart)
+        higher = part.higher + cross + cross.T + part.weight * np.outer(apart, apart)
     else:
-        powers = [np.full_like(part.first, part.count), part.first, *part.higher]
+        powers = [np.full_like(part.first, part.weight), part.first, *part.higher]
         higher = np.stack([_shifted(powers, apart, k) for k in range(2, form.powers + 1)])
-    return Sums(part.count, pivot, part.first + part.count * apart, higher)
+    return Sums(part.weight, pivot, part.first + part.weight * apart, higher)
 
 
 def _shifted(powers: Sequence[Any], apart: Any, k: int) -> Any:
@@ -123,8 +123,8 @@ def _shifted(powers: Sequence[Any], apart: Any, k: int) -> Any:
 
 def statistic_of(form: Additive, sums: Sums, known: Any = None) -> Any:
     """The statistic of a style, or picture, with these sums."""
-    apart = over(sums.first, sums.count)
-    return form.statistic(sums.pivot + apart, apart, over(sums.higher, sums.count), known)
+    apart = over(sums.first, sums.weight)
+    return form.statistic(sums.pivot + apart, apart, over(sums.higher, sums.weight), known)
 
 
 def loss_of(form: Additive, sums: Sums, target: Any) -> Scalar:

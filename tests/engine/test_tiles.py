@@ -101,8 +101,16 @@ def test_regions_and_parts_of_styles():
     part[10:40, 5:30] = 1
     objective = Objective(SHALLOW.content_layers, SHALLOW.style_layers, style_loss="wasserstein")
     with x64():
-        check(in_float64(network(0, UNEVEN)), objective, (83, 90), 32, 1e-11, masks=jnp.asarray(masks), styles=2,
-              style_masks=(None, jnp.asarray(part)))
+        check(
+            in_float64(network(0, UNEVEN)),
+            objective,
+            (83, 90),
+            32,
+            1e-11,
+            masks=jnp.asarray(masks),
+            styles=2,
+            style_masks=(None, jnp.asarray(part)),
+        )
 
 
 def narrow(net):

@@ -93,7 +93,7 @@ def paint(options: Options) -> int:
         outputs.add_numbered(out, options.save_every, settings.steps * len(scales))
     with outputs.claimed():
         network = open_for(settings, options.quiet)
-        painting = Painting(sources, settings, network, outputs, options.quiet, options.save_every)
+        painting = Painting(sources, settings, network, outputs, options.quiet, options.save_every, options.tile)
         if not options.given & {"network", "weights"} and not options.quiet:
             say(f"network: {settings.network} {ABOUT.get(settings.network, '')}")
         return painting.run()
