@@ -229,7 +229,10 @@ def make_targets(
     return Targets(kept, style, make_regions(network, masks, content, objective.style_layers, mix=mix))
 
 
-def _combine(values: Sequence[Scalar], weights: Vector | None, mean: bool) -> Scalar:
+def over_layers(values: Sequence[Scalar], weights: Vector | None, *, mean: bool) -> Scalar:
+    """A term of the loss from those of its layers: their weighted mean, or sum; 0 without any."""
+    if not values:
+        return jnp.zeros(())
     weights = jnp.ones(len(values)) if weights is None else weights
     weights = jnp.asarray(weights, values[0].dtype)
     total = jnp.sum(weights * jnp.stack(values))
@@ -268,11 +271,15 @@ def loss_terms(
     features = network.features(image, objective.layers)
     content = [formula.content(features[layer], targets.content[layer]) for layer in objective.content_layers]
     style = [_style_loss(features[layer], layer, targets, formula) for layer in objective.style_layers]
-    content_term = _combine(content, None, formula.mean) if content else jnp.zeros(())
-    style_term = _combine(style, weights.layers, formula.mean) if style else jnp.zeros(())
-    variation_term = formula.variation(image)
-    parts = (weights.content * content_term, weights.style * style_term, weights.variation * variation_term)
-    return LossTerms(jnp.asarray(sum(parts)), content_term, style_term, variation_term)
+    content_term = over_layers(content, None, mean=formula.mean)
+    style_term = over_layers(style, weights.layers, mean=formula.mean)
+    return weighed(content_term, style_term, formula.variation(image), weights)
+
+
+def weighed(content: Scalar, style: Scalar, variation: Scalar, weights: Weights) -> LossTerms:
+    """The three terms and their weighted sum."""
+    parts = (weights.content * content, weights.style * style, weights.variation * variation)
+    return LossTerms(jnp.asarray(sum(parts)), content, style, variation)
 
 
 _NEURAL_STYLE = Formula(

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self
 
 from jaxstyle.cli.parser import FIXED, Named, Positional, Several
 from jaxstyle.cli.settings import Settings
-from jaxstyle.cli.values import STEPS, Text
+from jaxstyle.cli.values import STEPS, TILE, Text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +58,7 @@ class TransferOptions(Telling, Reading):
       overwrite: replace files that are there and not jaxstyle's own, too
       source: begin with a result of jaxstyle and its settings; options given here replace them
       save_every: write a picture every N steps too
+      tile: paint sizes larger than N pixels in tiles of N, in less memory (default: only where the memory is too small)
       quiet: print only the result's name
     """
 
@@ -67,6 +68,7 @@ class TransferOptions(Telling, Reading):
     overwrite: bool = False
     source: Annotated[str | None, Text("FILE"), Named("--from")] = None
     save_every: Annotated[int | None, STEPS] = None
+    tile: Annotated[int | None, TILE] = None
     quiet: bool = False
     settings: Settings = dataclasses.field(default_factory=Settings)
     regions: Regions = dataclasses.field(default_factory=Regions)

@@ -40,6 +40,7 @@ class Painting:
     outputs: Outputs
     quiet: bool = False
     save_every: int | None = None
+    tile: int | None = None
     json: bool = False  # facts for standard output, and no name
     piped: bool = False  # the picture goes there
     watch: Callable[[Progress], None] | None = None  # is shown where it stands, too
@@ -88,6 +89,7 @@ class Painting:
             **mask_arrays(self.sources),
             margin=s.margin,
             memory=available_memory() if runs_on_cpu(self.network) else None,  # accelerators know their own
+            tile=self.tile,
             report_every=self.save_every and chunk(self.save_every, s.steps),
             on_progress=self._watcher(bar),
         )
@@ -154,7 +156,8 @@ class Painting:
 
     def _save(self, path: Path, image: Any, status: str, **extra: Any) -> tuple[Path, dict[str, Any]]:
         """Saves a picture with its record, and returns where it is, and the record."""
-        record = {"status": status, **self.origin, "seconds": round(time.time() - self.began, 1), **extra}
+        tile = {"tile": self.latest.tile} if self.latest and self.latest.tile else {}
+        record = {"status": status, **self.origin, **tile, "seconds": round(time.time() - self.began, 1), **extra}
         content, place = self.sources.content, self.outputs.free(path)
         shows = finished(self.settings.color, image, content)
         with explained(place):

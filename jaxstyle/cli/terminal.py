@@ -67,7 +67,8 @@ class StepsBar(Bar):
         height, width = state.image.shape[:2]
         total, content, style, _ = (float(term[-1]) for term in state.losses)
         done, all_steps = (state.scale - 1) * state.steps + state.step, state.scales * state.steps
-        size, terms = f"{width} x {height}", f"loss {total:.3g} (content {content:.3g}, style {style:.3g})"
+        tiles = f", tiles of {state.tile}" if state.tile else ""
+        size, terms = f"{width} x {height}{tiles}", f"loss {total:.3g} (content {content:.3g}, style {style:.3g})"
         if self._lines and state.step == state.steps:
             say(f"{size}: {done}/{all_steps} steps, {terms}")
         self._show(done, size, terms, total=all_steps)

@@ -10,13 +10,16 @@ import jax.numpy as jnp
 
 from jaxstyle.engine.plan import Plan
 from jaxstyle.engine.scales import scaled_size, scales_of
-from jaxstyle.engine.steps import compile_scale
+from jaxstyle.engine.steps import compile_scale, tiling_at
+from jaxstyle.engine.tiles import can_be_tiled
 from jaxstyle.errors import InputError
 from jaxstyle.networks import Network
 from jaxstyle.objective import LossTerms
 
 # Of the features of all layers in one picture: what no step of it was seen to exceed (0.8 on CPU, 1.9 on TPU).
 MOST = 3
+TILES = (1024, 512, 256)  # sides in pixels that are tried; with smaller ones most of the work is on borders
+HELD = 5  # pictures of the largest size beside programs and state: those given, before, so far, shown
 KEPT_FREE = 0.1  # of what a device has free: for what the compiler does not count
 
 
@@ -38,36 +41,50 @@ def bytes_needed(plan: Plan) -> int:
         memory = executable.memory_analysis()
         sizes = (memory.temp_size_in_bytes, memory.argument_size_in_bytes, memory.output_size_in_bytes)
         largest = max(largest, sum(sizes) - memory.alias_size_in_bytes)
-    if plan.program.solver.has_inner_loop and plan.on_cpu:  # the state is beside the programs, in none of them
-        largest += _state(plan)
+    tiled = tiling_at(plan, len(plan.scales) - 1) is not None
+    if tiled or (plan.program.solver.has_inner_loop and plan.on_cpu):
+        largest += _state(plan)  # which is beside the programs, in none of them
+    if tiled:
+        largest += HELD * 4 * 3 * math.prod(plan.scales[-1].size)
     return largest
 
 
-def check_memory(plan: Plan, *, available: int | None = None) -> None:
-    """Refuses a transfer that does not fit.
+def in_memory(plan: Plan, *, available: int | None = None) -> Plan:
+    """The plan of a transfer that fits: as it is, or else in tiles.
 
     Compiles only where it might not: where three times the features of all layers are more than there is.
 
     Args:
       plan: of a single picture.
-      available: bytes; None for what the device has free, where it says so; where not, nothing is refused.
+      available: bytes; None for what the device has free, where it says so; where not, the plan stays as it is.
 
     Raises:
-      InputError: with what is needed, what there is, and the largest size that fits.
+      InputError: it fits in no way; with what is needed, what there is, and the largest size that fits.
     """
     if plan.traced:
-        return
+        return plan
     available = free_memory(plan.device) if available is None else available
     if available is None or MOST * _features(plan) + _state(plan) < available:
-        return
+        return plan
+    needed = _bytes_or_estimate(plan)
+    if needed <= available:
+        return plan
+    for tile in TILES if plan.tile is None and can_be_tiled(plan.network, plan.program.objective) else ():
+        tiled = dataclasses.replace(plan, tile=tile)
+        if tiling_at(tiled, len(plan.scales) - 1) and (needed := _bytes_or_estimate(tiled)) <= available:
+            return tiled
+        plan = tiled
+    raise too_large(plan.network, plan.scales[-1].picture, needed, available, lambda size: bytes_at(plan, size))
+
+
+def _bytes_or_estimate(plan: Plan) -> int:
+    """`bytes_needed`; compilers for accelerators refuse by themselves what does not fit."""
     try:
-        needed = bytes_needed(plan)
-    except jax.errors.JaxRuntimeError as error:  # compilers for accelerators refuse by themselves
+        return bytes_needed(plan)
+    except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
-        needed = MOST * _features(plan) + _state(plan)
-    if needed > available:
-        raise too_large(plan.network, plan.scales[-1].picture, needed, available, lambda size: bytes_at(plan, size))
+        return MOST * _features(plan) + _state(plan)
 
 
 def too_large(
@@ -93,10 +110,12 @@ def _gigabytes(count: int) -> str:
 
 def _features(plan: Plan) -> int:
     """Bytes of all layers' features up to the deepest wanted, of the largest picture: no compiler is asked."""
+    tiling = tiling_at(plan, len(plan.scales) - 1)
     names = plan.network.layer_names
     deepest = max((names.index(layer) for layer in plan.program.objective.layers), default=0)
     largest = max((plan.inputs.content, *plan.inputs.styles), key=lambda x: math.prod(x.shape[-3:]))
-    shape = jax.ShapeDtypeStruct(largest.shape[-3:], largest.dtype)
+    size = largest.shape[-3:-1] if tiling is None else tiling.shape
+    shape = jax.ShapeDtypeStruct((*size, 3), largest.dtype)
     found = jax.eval_shape(lambda network, x: network.features(x, names[: deepest + 1]), plan.network, shape)
     return sum(math.prod(x.shape) * x.dtype.itemsize for x in found.values())
 

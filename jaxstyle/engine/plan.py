@@ -26,6 +26,7 @@ from jaxstyle.engine.checks import (
 from jaxstyle.engine.inputs import Batched, Inputs, batch_shapes, inputs_of, pick, with_one_batch_axis
 from jaxstyle.engine.scales import Scale, scale_sizes, scales_of
 from jaxstyle.engine.starts import Start
+from jaxstyle.engine.tiles import check_tiles
 from jaxstyle.networks import Network
 from jaxstyle.objective import Objective, Weights, default_objective
 from jaxstyle.ops.compile import is_traced, platform_of
@@ -73,6 +74,7 @@ class Plan:
       steps: at each scale.
       chunk: steps between two looks at the result.
       batch: how many transfers run side by side; None for one without a batch axis.
+      tile: side in pixels of the tiles in which scales that have several are seen; None for all as a whole.
     """
 
     network: Network
@@ -82,6 +84,7 @@ class Plan:
     steps: int
     chunk: int
     batch: int | None = None
+    tile: int | None = None
 
     @property
     def traced(self) -> bool:
@@ -129,6 +132,7 @@ def make_plan(
     style_masks: Sequence[StyleMask | None] | None = None,
     margin: int = 0,
     report_every: int | None = None,
+    tile: int | None = None,
     batch: bool = False,
 ) -> tuple[Plan, tuple[int, ...]]:
     """The plan of a `transfer`; with `batch`, of a `sweep`. Arguments are theirs, except:
@@ -156,6 +160,8 @@ def make_plan(
     check_whole(1 if report_every is None else report_every, "report_every", 1)
     check_masks(masks, style_masks, content, pictures)
     check_margin(margin, content)
+    if tile is not None:
+        check_tiles(network, objective, tile)
     inputs = inputs_of(
         content,
         pictures,
@@ -180,7 +186,7 @@ def make_plan(
         sizes = scale_sizes(*np.shape(content)[-3:-1], min_size=min_size, smallest=network.module.smallest)
     chunk = min(report_every or chunk_length(network, steps), steps)
     scales = scales_of(sizes, margin=margin)
-    return Plan(network, inputs, program, scales, steps, chunk, math.prod(shape) if batch else None), shape
+    return Plan(network, inputs, program, scales, steps, chunk, math.prod(shape) if batch else None, tile), shape
 
 
 def _without_rate(solver: Solver) -> Solver:

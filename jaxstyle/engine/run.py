@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array
 
 from jaxstyle.engine.plan import Plan
+from jaxstyle.engine.preparation import prepare
 from jaxstyle.engine.steps import (
     Problem,
     Runner,
@@ -19,8 +20,9 @@ from jaxstyle.engine.steps import (
     first_state,
     make_runner,
     one_step,
-    prepare,
+    tiling_at,
 )
+from jaxstyle.errors import InputError
 from jaxstyle.objective import LossTerms
 from jaxstyle.ops.compile import on_a_thread
 from jaxstyle.pictures.write import png_of
@@ -39,6 +41,7 @@ class Progress(NamedTuple):
       losses: per-step terms so far, over all scales; of a batch, (n, steps).
       evaluations: of the loss and its gradient, by each of these steps: all of them, those of line searches too, but
         for the `init_evaluations` that a solver spends before its first step at each scale.
+      tile: side in pixels of the tiles in which this scale is seen; None as a whole.
     """
 
     step: int
@@ -48,6 +51,7 @@ class Progress(NamedTuple):
     image: Array
     losses: LossTerms
     evaluations: Array
+    tile: int | None = None
 
 
 class Result(NamedTuple):
@@ -98,6 +102,8 @@ def run(plan: Plan, *, on_progress: Callable[[Progress], None] | None = None) ->
       DivergedError: the loss became NaN or infinite; a batch goes on instead.
     """
     if plan.traced:
+        if plan.tile is not None:
+            raise InputError("tiles are a loop over programs; they cannot be had under jax.jit or the like")
         return _run_traced(plan)
     image: Any = None
     infos: list[Info] = []
@@ -124,8 +130,8 @@ def _optimise(plan: Plan, runner: Runner, report: Callable[[State, list[Info]], 
     """The steps of a scale in chunks, with a look at the losses and a report after each."""
     state, infos = runner.first, []
     good = state.image
-    for start in range(0, plan.steps, plan.chunk):
-        new, info = runner.advance(state, min(plan.chunk, plan.steps - start))
+    for start in range(0, plan.steps, runner.chunk):
+        new, info = runner.advance(state, min(runner.chunk, plan.steps - start))
         info = jax.device_get(info)
         infos.append(info)
         if plan.batch is None:  # a batch looks after itself
@@ -155,7 +161,8 @@ def _reporter(
             image = shown(_current(state, plan.program.decay))
             so_far = _per_step([*before, *new])
             place = (done, plan.steps, number + 1, len(plan.scales))
-            on_progress(Progress(*place, image, so_far.terms, so_far.evaluations))
+            tile = plan.tile if tiling_at(plan, number) else None
+            on_progress(Progress(*place, image, so_far.terms, so_far.evaluations, tile))
 
     return report
 

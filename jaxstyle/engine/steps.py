@@ -1,4 +1,4 @@
-"""What is compiled: the preparation of a scale, a step, an evaluation; and how, which depends on the device.
+"""What is compiled of a scale: a step, an evaluation; and how, which depends on the device.
 
 The same functions serve one picture and a batch of them: what is batched is mapped over by `jax.vmap`, what is shared
 is computed once.
@@ -6,7 +6,7 @@ is computed once.
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,26 +15,23 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from jaxstyle.engine.inputs import Inputs, axis_of, mapped, problem_axes
+from jaxstyle.engine.inputs import Inputs, axis_of, problem_axes
 from jaxstyle.engine.plan import Plan, Program
-from jaxstyle.engine.scales import Scale, scaled_size
-from jaxstyle.engine.starts import starting_image
+from jaxstyle.engine.preparation import prepare, prepare_in_tiles
+from jaxstyle.engine.scales import Scale
+from jaxstyle.engine.tiles import TiledLoss, tiling_for
+from jaxstyle.engine.tiling import Tiling
 from jaxstyle.networks import Network
 from jaxstyle.objective import (
     LossTerms,
     Number,
     Targets,
     Weights,
-    combine_styles,
-    content_targets,
-    describe_styles,
     loss_terms,
 )
 from jaxstyle.ops.compile import compiled
-from jaxstyle.ops.resize import sized
-from jaxstyle.regions import Regions, cover_of, layer_masks, style_shares
-from jaxstyle.solvers import BoxedLbfgs, Info, Point, ValueAndGrad
-from jaxstyle.types import Image, Key, Picture, Scalar
+from jaxstyle.solvers import BoxedLbfgs, Info, Point, Solver, ValueAndGrad
+from jaxstyle.types import Image, Scalar
 
 
 class Problem(NamedTuple):
@@ -52,61 +49,6 @@ class State(NamedTuple):
     solver: Any
     mean: Any
     taken: Array
-
-
-# The preparation of a scale.
-
-
-@compiled("program", "scale", "batch")
-def prepare(
-    network: Network, inputs: Inputs, before: Array | None, *, program: Program, scale: Scale, batch: int | None
-) -> tuple[Targets, Array]:
-    """The targets of a scale, and the image to begin with: that of the scale before enlarged, or a start."""
-    batched, objective, network = program.batched or frozenset(), program.objective, network.for_once()
-    axis = functools.partial(axis_of, batched)
-    ratio = max(scale.size) / scale.full
-    content = mapped(lambda x: sized(x, scale.size), axis("content"))(inputs.content)
-    styles = mapped(lambda xs: [_scaled(x, ratio, network.module.smallest) for x in xs], axis("styles"))(inputs.styles)
-    kept = mapped(lambda x: content_targets(network, x, objective), axis("content"))(content)
-    described = mapped(
-        lambda xs: describe_styles(network, xs, objective, style_masks=inputs.style_masks), axis("styles")
-    )(styles)
-
-    def combine(statistics: list[Any], mix: Any, mix_layers: Any) -> Any:
-        by_region = inputs.masks is not None
-        return combine_styles(statistics, objective, mix=mix, mix_layers=mix_layers, by_region=by_region)
-
-    wanted = mapped(combine, axis("styles"), axis("weights.mix"), axis("weights.mix_layers"))(
-        described, inputs.weights.mix, inputs.weights.mix_layers
-    )
-    regions = None if inputs.masks is None else _regions(network, inputs, content, program, scale)
-    targets = Targets(kept, wanted, regions)
-    if before is not None:
-        return targets, program.spread(mapped(lambda x: sized(x, scale.size), None if batch is None else 0)(before))
-
-    def begin(key: Key, start: Picture | None, content: Picture, styles: Sequence[Picture]) -> Image:
-        init = program.init if start is None else start
-        assert init is not None
-        return starting_image(key, init, content, styles, scale.size)
-
-    axes = (axis("key"), axis("start"), axis("content"), axis("styles"))
-    image = mapped(begin, *axes)(inputs.key, inputs.start, inputs.content, inputs.styles)
-    if batch is not None and not any(x is not None for x in axes):
-        image = jnp.broadcast_to(image[None], (batch, *image.shape))
-    return targets, program.spread(image)
-
-
-def _regions(network: Network, inputs: Inputs, content: Array, program: Program, scale: Scale) -> Regions:
-    """The regions of a scale. Masks are shared; the content and mixing weights may be batched."""
-    assert inputs.masks is not None
-    masks = layer_masks(network, inputs.masks, program.objective.style_layers, scale.size)
-    mix = axis_of(program.batched or frozenset(), "weights.mix")
-    shares = mapped(style_shares, None, mix)(inputs.masks, inputs.weights.mix)
-    return Regions(masks, shares, cover_of(inputs.masks, scale.size), content)
-
-
-def _scaled(style: Picture, ratio: float, smallest: int) -> Image:
-    return sized(style, scaled_size(style.shape[:2], ratio, smallest=smallest))
 
 
 # A step.
@@ -193,6 +135,14 @@ def compiled_chunk(problem: Problem, state: State, solver: Any, *, program: Prog
     return jax.lax.scan(lambda state, _: one_step(problem, state, program), state, length=count)
 
 
+@compiled("solver", donated=("state",))
+def compiled_update(
+    image: Image, state: Any, terms: LossTerms, gradient: Image, *, solver: Solver
+) -> tuple[Image, Any, Info]:
+    """A step of a solver without a line search, at whose one evaluation these were found."""
+    return solver.step(lambda _: ((terms.total, terms), gradient), image, state)
+
+
 @compiled("program")
 def compiled_evaluate(problem: Problem, image: Array, *, program: Program) -> Any:
     """`evaluate`, compiled."""
@@ -232,6 +182,8 @@ class Executables:
     @property
     def all(self) -> list[Any]:
         """Those that there are of the loss."""
+        if isinstance(self.evaluate, TiledLoss):
+            return self.evaluate.programs
         return [x for x in (self.prepare, self.evaluate, self.first, self.step) if x is not None]
 
 
@@ -250,6 +202,9 @@ def compile_scale(plan: Plan, number: int) -> Executables:
         size = plan.scales[number - 1].size
         axes = () if plan.batch is None else (plan.batch,)
         before = jax.ShapeDtypeStruct((*axes, *size, 3), jnp.float32, sharding=program.sharding)
+    tiling = tiling_at(plan, number)
+    if tiling is not None:
+        return _compile_tiled(plan, tiling, network, inputs, before, scale=scale, placed=placed)
     prepared, (targets, image) = prepare.ahead(
         network, inputs, before, program=program, scale=scale, batch=plan.batch, placed=placed
     )
@@ -269,8 +224,64 @@ def compile_scale(plan: Plan, number: int) -> Executables:
     return Executables(prepared, first=first, step=step)
 
 
+def _compile_tiled(
+    plan: Plan, tiling: Tiling, network: Network, inputs: Inputs, before: Any, *, scale: Scale, placed: bool
+) -> Executables:
+    """Those of a scale that is seen in tiles: on any device Python runs between them."""
+    program, tile = plan.program, plan.tile
+    assert tile is not None
+    shapes = functools.partial(prepare.function, program=program, scale=scale, batch=None)
+    targets, image = jax.eval_shape(shapes, network, inputs, before)
+    weights = inputs.weights.of_terms
+    loss, ((total, terms), gradient) = TiledLoss.ahead(
+        network, targets, weights, image, objective=program.objective, tiling=tiling, placed=placed
+    )
+    solver: Any = program.solver
+    if isinstance(solver, BoxedLbfgs):
+        solver = solver.ahead(image, Point(total, terms, gradient), placed=placed)
+    else:
+        solver = SteppedOutside(solver, functools.partial(compiled_update, solver=solver))
+    return Executables(functools.partial(prepare_in_tiles, program=program, scale=scale, tile=tile), loss, solver)
+
+
 def _shape_of(x: Array) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding if getattr(x, "committed", False) else None)
+
+
+@dataclass(frozen=True)
+class SteppedOutside:
+    """A solver without a line search whose loss is not one program: what has `init` and `step` then.
+
+    Attributes:
+      solver: with its rate.
+      update: program of the rest of a step.
+    """
+
+    solver: Solver
+    update: Any
+
+    def at_rate(self, rate: Number | None) -> "SteppedOutside":
+        """The same with this learning rate, where the solver has one."""
+        if rate is None:
+            return self
+        return dataclasses.replace(self, solver=dataclasses.replace(self.solver, rate=rate))  # type: ignore[type-var]
+
+    def init(self, value_and_grad: ValueAndGrad, image: Image) -> Any:
+        """The solver's."""
+        return self.solver.init(value_and_grad, image)
+
+    def step(self, value_and_grad: ValueAndGrad, image: Image, state: Any) -> tuple[Image, Any, Info]:
+        """One evaluation, one step; the state is used up."""
+        (_, terms), gradient = value_and_grad(image)
+        return self.update(image, state, terms, gradient)
+
+
+def tiling_at(plan: Plan, number: int) -> Tiling | None:
+    """The tiles in which a scale of a plan is seen; None where that is as a whole."""
+    if plan.tile is None:
+        return None
+    tiling = tiling_for(plan.network, plan.program.objective.layers, plan.scales[number].size, plan.tile)
+    return tiling if len(tiling) > 1 else None
 
 
 class Runner(NamedTuple):
@@ -281,12 +292,14 @@ class Runner(NamedTuple):
       first: the state before its first step.
       advance: (state, steps) -> (state, infos with a leading axis of steps).
       terms: image -> its loss terms.
+      chunk: steps between two looks at the result.
     """
 
     targets: Targets
     first: State
     advance: Callable[[State, int], tuple[State, Info]]
     terms: Callable[[Array], LossTerms]
+    chunk: int
 
 
 def make_runner(plan: Plan, executables: Executables, before: Array | None) -> Runner:
@@ -295,26 +308,31 @@ def make_runner(plan: Plan, executables: Executables, before: Array | None) -> R
     targets, image = executables.prepare(plan.network, plan.inputs, before)
     problem = Problem(plan.network, targets, plan.inputs.weights.of_terms)
     if executables.evaluate is not None:
-        evaluated, program = (
-            functools.partial(executables.evaluate, problem),
-            program._replace(solver=executables.solver),
-        )
+        evaluated, solver = functools.partial(executables.evaluate, problem), executables.solver
+        if isinstance(solver, SteppedOutside):
+            solver = solver.at_rate(rate)
+        program = program._replace(solver=solver)
         state = State(image, program.solver.init(evaluated, image), jnp.zeros_like(image), jnp.zeros((), jnp.int32))
         step = _one_by_one(lambda state: advance(evaluated, state, program))
-        return Runner(targets, state, step, lambda image: evaluated(image)[0][1])
+        chunk = 1 if isinstance(executables.evaluate, TiledLoss) else plan.chunk  # where a step may take minutes
+        return Runner(targets, state, step, lambda image: evaluated(image)[0][1], chunk)
     first = executables.first(problem, image, rate)
     if plan.on_cpu:
         step = functools.partial(executables.step, problem)
         # The terms of an image are those at which a step from it begins: no second program needs compiling.
-        return Runner(targets, first, _one_by_one(step), lambda image: step(first._replace(image=image))[1].terms)
+        return Runner(
+            targets, first, _one_by_one(step), lambda image: step(first._replace(image=image))[1].terms, plan.chunk
+        )
 
-    def chunk(state: State, count: int) -> tuple[State, Info]:
+    def steps(state: State, count: int) -> tuple[State, Info]:
         apart = (problem, state._replace(solver=None), state.solver)
         if count == plan.chunk:
             return executables.step(*apart)
         return compiled_chunk(*apart, program=program, count=count)
 
-    return Runner(targets, first, chunk, lambda image: compiled_evaluate(problem, image, program=program)[0][1])
+    return Runner(
+        targets, first, steps, lambda image: compiled_evaluate(problem, image, program=program)[0][1], plan.chunk
+    )
 
 
 def _one_by_one(step: Callable[[State], tuple[State, Info]]) -> Callable[[State, int], tuple[State, Info]]:

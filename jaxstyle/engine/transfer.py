@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from jaxstyle.engine.memory import check_memory
+from jaxstyle.engine.memory import in_memory
 from jaxstyle.engine.plan import make_plan
 from jaxstyle.engine.run import Progress, Result, run
 from jaxstyle.engine.starts import Start
@@ -31,6 +31,7 @@ def transfer(
     margin: int = 0,
     report_every: int | None = None,
     memory: int | None = None,
+    tile: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Result:
     """Paints the content in the manner of the styles (Gatys, Ecker and Bethge 2015,
@@ -64,7 +65,11 @@ def transfer(
         pixels wide at 256 as at 512, that `Weights.mix_layers` leaves. Losses are those of the whole canvas.
       report_every: steps between two looks at the result; None for 10 on CPU, 25 elsewhere, where so many are
         compiled as one program.
-      memory: bytes that may be used; None for what the device has free, where it says so.
+      memory: bytes that may be used; None for what the device has free, where it says so. A picture that does not fit
+        is seen in tiles, where the loss allows.
+      tile: side in pixels of tiles in which scales that are larger are seen, in less memory, with a look at the result
+        after each step: the same loss and gradient but for rounding (`tiled_value_and_grad`). None for whole pictures
+        where they fit.
       on_progress: called with a `Progress` at each of these looks.
 
     Raises:
@@ -87,6 +92,6 @@ def transfer(
         style_masks=style_masks,
         margin=margin,
         report_every=report_every,
+        tile=tile,
     )
-    check_memory(plan, available=memory)
-    return run(plan, on_progress=on_progress)
+    return run(in_memory(plan, available=memory), on_progress=on_progress)

@@ -35,8 +35,13 @@ def central_moments(features: Features, *, mask: Mask | None = None) -> CentralM
     return CentralMoments(scale, _squashed_moments(x, scale, mask))
 
 
+def squashed(features: Features, scale: Scalar) -> Features:
+    """Features in (-1, 1): 2 sigmoid(x / scale) - 1."""
+    return jnp.tanh(over(0.5 * float32(features), scale))
+
+
 def _squashed_moments(features: Features, scale: Scalar, mask: Mask | None) -> Float[Array, "5 c"]:
-    x = jnp.tanh(over(0.5 * float32(features), scale))
+    x = squashed(features, scale)
     mean = mean_over_positions(x, mask=mask)
     x = x - mean[None, None]
     return jnp.stack([mean, *(mean_over_positions(x**k, mask=mask) for k in range(2, ORDERS + 1))])
@@ -56,7 +61,11 @@ def cmd_loss(features: Features, target: CentralMoments, *, mask: Mask | None = 
       target: `central_moments` of the style's features.
       mask: (h, w) in [0, 1], weights of the positions.
     """
-    found = _squashed_moments(features, target.scale, mask)
+    return moments_distance(_squashed_moments(features, target.scale, mask), target)
+
+
+def moments_distance(found: Float[Array, "5 c"], target: CentralMoments) -> Scalar:
+    """`cmd_loss` of the moments of features that are squashed in units of the style's root mean square."""
     floor = jnp.asarray([SPREAD ** (2 * k) for k in range(1, ORDERS + 1)], found.dtype)
     error = jnp.mean((found - target.moments) ** 2, 1)
     size = jnp.mean(found**2, 1) + jnp.mean(target.moments**2, 1)

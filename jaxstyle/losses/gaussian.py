@@ -64,7 +64,11 @@ def wasserstein_loss(features: Features, target: Moments, *, mask: Mask | None =
       target: `moments` of the style's features.
       mask: (h, w) in [0, 1], weights of the positions.
     """
-    found = moments(features, mask=mask)
+    return gaussian_distance(moments(features, mask=mask), target)
+
+
+def gaussian_distance(found: Moments, target: Moments) -> Scalar:
+    """`wasserstein_loss` of the moments of the features."""
     channels = target.mean.shape[0]
     size = (jnp.trace(target.covariance) + jnp.sum(target.mean**2)) / channels
     size = jnp.where(size < TINY, jnp.ones_like(size), size)
@@ -239,6 +243,10 @@ def deviations_loss(features: Features, target: Deviations, *, mask: Mask | None
       target: `deviations` of the style's features.
       mask: (h, w) in [0, 1], weights of the positions.
     """
-    found = deviations(features, mask=mask)
+    return deviations_distance(deviations(features, mask=mask), target)
+
+
+def deviations_distance(found: Deviations, target: Deviations) -> Scalar:
+    """`deviations_loss` of the deviations of the features."""
     error = jnp.sum((found.mean - target.mean) ** 2) + jnp.sum((found.deviation - target.deviation) ** 2)
     return over(error, jnp.sum(target.mean**2) + jnp.sum(target.deviation**2))

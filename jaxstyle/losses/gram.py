@@ -25,22 +25,23 @@ def gram_matrix(features: Features, *, mask: Mask | None = None) -> Gram:
       Symmetric, positive semi-definite (c, c), float32.
     """
     if mask is None:
-        return _products_with_itself(features) / (features.shape[0] * features.shape[1])
+        return products_with_itself(features) / (features.shape[0] * features.shape[1])
     features = float32(features)
     weights = mask.astype(features.dtype)
     return over(_products(weights[..., None] * features, features), jnp.sum(weights))
 
 
 @jax.custom_jvp
-def _products_with_itself(features: Features) -> Gram:
+def products_with_itself(features: Features) -> Gram:
+    """Sums over all positions of the products of each pair of channels: F^T F, float32."""
     return _products(features, features)
 
 
-@_products_with_itself.defjvp
-def _products_with_itself_jvp(primals: tuple[Features], tangents: tuple[Features]) -> tuple[Gram, Gram]:
+@products_with_itself.defjvp
+def products_with_itself_jvp(primals: tuple[Features], tangents: tuple[Features]) -> tuple[Gram, Gram]:
     """One product, where the rule for a product of two would have two: the matrix is symmetric."""
     half = _products(*primals, *tangents)
-    return _products_with_itself(*primals), half + half.T
+    return products_with_itself(*primals), half + half.T
 
 
 def _products(a: Features, b: Features) -> Gram:
@@ -78,9 +79,19 @@ def gatys_style(features: Features, target: Gram, *, mask: Mask | None = None) -
 
     Written for Gram matrices already divided by M, which is the same for pictures of equal size.
     """
-    return jnp.sum((gram_matrix(features, mask=mask) - target) ** 2) / (4 * target.shape[0] ** 2)
+    return gatys_distance(gram_matrix(features, mask=mask), target)
+
+
+def gatys_distance(found: Gram, target: Gram) -> Scalar:
+    """`gatys_style` of a Gram matrix."""
+    return jnp.sum((found - target) ** 2) / (4 * target.shape[0] ** 2)
 
 
 def mean_squared_style(features: Features, target: Gram, *, mask: Mask | None = None) -> Scalar:
     """Mean of (G - A)^2 of Gram matrices divided by channels too: neural-style and the PyTorch tutorial."""
-    return jnp.mean((gram_matrix(features, mask=mask) - target) ** 2) / target.shape[0] ** 2
+    return mean_squared_distance(gram_matrix(features, mask=mask), target)
+
+
+def mean_squared_distance(found: Gram, target: Gram) -> Scalar:
+    """`mean_squared_style` of a Gram matrix."""
+    return jnp.mean((found - target) ** 2) / target.shape[0] ** 2

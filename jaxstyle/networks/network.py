@@ -100,8 +100,7 @@ class Network:
 
     def cell(self, layers: Sequence[str]) -> int:
         """Side in pixels of what the coarsest of some layers makes one of."""
-        shapes = _shapes(self.module.clone(padding="periodic"), layers, LARGEST, LARGEST)
-        return max(LARGEST // shape[0] for shape in shapes.values())
+        return max(cells_of(self.module, layers).values())
 
     def with_options(self, **options: Any) -> "Network":
         """The same weights with other `pooling` ("max", "average"), `padding` ("zero", "edge", "reflect", "periodic")
@@ -158,6 +157,12 @@ def _adjoints(kernels: dict[str, Array]) -> dict[str, Prepared]:
 @compiled()  # once for each shape of a kernel
 def _for_winograd(kernel: Array, prepared: Prepared) -> Prepared:
     return prepared._replace(halved=(winograd.kernels_of(kernel), winograd.kernels_of(prepared.adjoint)))
+
+
+def cells_of(module: Backbone, layers: Sequence[str]) -> dict[str, int]:
+    """Side in pixels of what each layer makes one of."""
+    shapes = _shapes(module.clone(padding="periodic"), layers, LARGEST, LARGEST)
+    return {name: LARGEST // shape[0] for name, shape in shapes.items()}
 
 
 def layer_of(parameter: str, layers: Sequence[str]) -> str | None:
