@@ -41,6 +41,10 @@ ABLATE_RATIOS = (1.0, 10.0, 100.0, 1000.0)
 
 DEMO_SIZE = 384
 
+UPSCALE_FACTORS = (2, 3, 4)
+UPSCALE = 2
+UPSCALERS = ("pixel", "perceptual")  # those that come with jaxstyle
+
 SEED = 0
 
 ADAM_RATE = 0.015

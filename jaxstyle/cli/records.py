@@ -41,9 +41,14 @@ def known_of(network: NetworkSettings) -> dict[str, Any]:
 def made_with(network: NetworkSettings, *, held: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """What of a record is neither picture nor setting; `held` is what is known of the weights."""
     held = held or known_of(network)
+    return made_by({key: held[key] for key in ("sha256", "preprocessing")})
+
+
+def made_by(weights: Mapping[str, Any]) -> dict[str, Any]:
+    """What a record says of these weights, of the versions of what made the picture, and of the device."""
     names = ("jax", "jaxlib", "flax", "optax", "jaxopt", "numpy")
     return {
-        "weights": {key: held[key] for key in ("sha256", "preprocessing")},
+        "weights": dict(weights),
         "versions": {"jaxstyle": __version__, "python": platform.python_version()}
         | {name: version(name) for name in names},
         "device": str(jax.devices()[0].device_kind),

@@ -11,8 +11,8 @@ from jaxtyping import Array, Float
 from jaxstyle.losses import relative_error
 from jaxstyle.networks import Network
 from jaxstyle.onepass.train_styles import LAST, MEAN, WARM_UP, Training
-from jaxstyle.upscale.bicubic import resize_bicubic
-from jaxstyle.upscale.network import UpscaleNetwork
+from jaxstyle.superres.bicubic import resize_bicubic
+from jaxstyle.superres.network import UpscaleNetwork
 
 LAYERS = ("relu2_1", "relu3_1")  # that the perceptual objective compares
 PIXELS = 0.5  # weight of the mean absolute error of pixels in it
@@ -54,10 +54,11 @@ def make_steps(
     """The training before its first step, and a step, for `training.loop.train`. Factors take turns, 4 twice as often."""
     schedule = optax.warmup_cosine_decay_schedule(0.0, rate, min(WARM_UP, steps // 10 + 1), steps, LAST * rate)
     solver = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule, b2=0.99))
-    turns = (*module.factors, module.factors[-1])
+    turns = [factor for other in module.factors[:-1] for factor in (*module.factors[-1:] * 2, other)]
 
     def stepped(training: Training, batch: Array, judge: Network | None, factor: int) -> tuple[Training, Any]:
-        crops = batch.astype(jnp.float32) / 255
+        side = batch.shape[1] // module.factors[-1] * factor
+        crops = batch[:, :side, :side].astype(jnp.float32) / 255
 
         def loss(params: Params) -> Any:
             return loss_of(module, params, crops, factor, judge)
