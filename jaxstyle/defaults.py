@@ -44,6 +44,10 @@ DEMO_SIZE = 384
 UPSCALE_FACTORS = (2, 3, 4)
 UPSCALE = 2
 UPSCALERS = ("pixel", "perceptual")  # those that come with jaxstyle
+UPSCALE_STEPS = 11_000
+UPSCALE_BATCH = 8
+UPSCALE_CROP = 144  # pixels a side
+UPSCALE_RATES = {"pixel": 1.5e-3, "perceptual": 3e-4}
 
 SEED = 0
 

@@ -82,7 +82,7 @@ def _dispatched(words: Sequence[str]) -> int | None:
         raise InputError(f"there is no option {name} before a COMMAND{near} (jaxstyle --help)")
     if name not in names:
         raise InputError(f"there is no command {name[:40]!r}; there are {', '.join(names)}{nearest(name, names)}")
-    command = importlib.import_module(f"{commands.__name__}.{name}")
+    command = importlib.import_module(f"{commands.__name__}.{_file(name)}")
     prog, about = f"jaxstyle {name}", command.__doc__
     options: Any = getattr(command, "Options", None)
     run: Any = getattr(command, "run", None)
@@ -105,13 +105,18 @@ def _dispatched(words: Sequence[str]) -> int | None:
 
 def command_names() -> list[str]:
     """All commands: the files of `commands`."""
-    found = sorted(module.name for module in pkgutil.iter_modules(commands.__path__))
+    found = sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(commands.__path__))
     return [*FIRST, *(name for name in found if name not in FIRST)]
+
+
+def _file(name: str) -> str:
+    """The file of a command, without its ending: a module's name has no hyphens."""
+    return name.replace("-", "_")
 
 
 def _summary(name: str) -> str:
     """A command's help in one line, read and not imported: what all commands need together is slow to load."""
-    source = files(commands).joinpath(f"{name}.py").read_text("utf-8")
+    source = files(commands).joinpath(f"{_file(name)}.py").read_text("utf-8")
     return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
 
 

@@ -45,6 +45,7 @@ class UpscaleNetwork(nn.Module):
             y = nn.relu(convolved(x, self._layer(f"block{block}_1", self.width, self.width)))
             x = x + convolved(y, self._layer(f"block{block}_2", self.width, self.width, gain=0.1))
         x = first + convolved(x, self._layer("last", self.width, self.width))
+        self.sow("intermediates", "trunk", x)
         return enlarge_bicubic(image, factor) + shuffled(convolved(x, heads[factor]), factor)
 
     def _layer(self, name: str, channels: int, onto: int, *, gain: float = 1.0) -> Params:
@@ -74,12 +75,24 @@ class Upscaler:
         """The picture (h, w, 3) in [0, 1], larger by a factor out of `module.factors`; not clipped."""
         return self.module.apply({"params": self.params}, image, factor)  # type: ignore[return-value]
 
+    def trunk(self, image: Image) -> FeatureMap:
+        """The features (h, w, width) that the last convolutions are given."""
+        variables, factor = {"params": self.params}, self.module.factors[0]
+        _, kept = self.module.apply(variables, image, factor, mutable="intermediates")
+        return kept["intermediates"]["trunk"][0]
+
 
 def convolved(x: Features, layer: Params) -> FeatureMap:
     """3x3 convolution, zeros around: XLA's are up to ten times slower on CPUs where a border is put there before."""
     numbers = ("NHWC", "HWIO", "NHWC")
     y = jax.lax.conv_general_dilated(x[None], layer["kernel"], (1, 1), "SAME", dimension_numbers=numbers)[0]
     return y + layer["bias"][None, None]
+
+
+def unshuffled(image: Features, factor: int) -> FeatureMap:
+    """The inverse of `shuffled`."""
+    h, w, c = (side // n for side, n in zip(image.shape, (factor, factor, 1), strict=True))
+    return image.reshape(h, factor, w, factor, c).transpose(0, 2, 1, 3, 4).reshape(h, w, factor * factor * c)
 
 
 def shuffled(x: Features, factor: int) -> Float[Array, "_ _ 3"]:

@@ -1,23 +1,26 @@
 """Training for super-resolution: by pixels, and then by what a network of features sees (Johnson et al. 2016)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, UInt8
 
 from jaxstyle.losses import relative_error
 from jaxstyle.networks import Network
 from jaxstyle.onepass.train_styles import LAST, MEAN, WARM_UP, Training
-from jaxstyle.superres.bicubic import resize_bicubic
-from jaxstyle.superres.network import UpscaleNetwork
+from jaxstyle.superres.bicubic import enlarge_bicubic, resize_bicubic
+from jaxstyle.superres.network import Upscaler, unshuffled
+from jaxstyle.types import Features, Params
 
 LAYERS = ("relu2_1", "relu3_1")  # that the perceptual objective compares
 PIXELS = 0.5  # weight of the mean absolute error of pixels in it
+RIDGE = 1e-6
 
-Params = dict[str, Any]
+Batch = UInt8[Array | np.ndarray, "n side side 3"]
 
 
 def degraded(image: Float[Array, "h w 3"], factor: int) -> Float[Array, "_ _ 3"]:
@@ -26,16 +29,12 @@ def degraded(image: Float[Array, "h w 3"], factor: int) -> Float[Array, "_ _ 3"]
 
 
 def loss_of(
-    module: UpscaleNetwork,
-    params: Params,
-    crops: Float[Array, "n h w 3"],
-    factor: int,
-    judge: Network | None,
+    upscaler: Upscaler, crops: Float[Array, "n h w 3"], factor: int, judge: Network | None
 ) -> tuple[Array, dict[str, Array]]:
     """The mean loss of a batch, and its terms: the mean absolute error of pixels; with a judge, features' too."""
 
     def one(crop: Array) -> dict[str, Array]:
-        found = module.apply({"params": params}, degraded(crop, factor), factor)
+        found = upscaler.enlarge(degraded(crop, factor), factor)
         terms = {"pixels": jnp.mean(jnp.abs(found - crop))}
         if judge is None:
             return terms
@@ -48,32 +47,102 @@ def loss_of(
     return total, terms
 
 
+def turns_of(factors: tuple[int, ...]) -> tuple[int, ...]:
+    """The factors in the order in which steps train them: the largest, which needs it most, two times in three."""
+    *others, largest = factors
+    return tuple(factor for other in others for factor in (largest, largest, other)) or (largest,)
+
+
 def make_steps(
-    module: UpscaleNetwork, params: Params, *, rate: float, steps: int, judge: Network | None = None
-) -> tuple[Training, Callable[[Training, Any, int], tuple[Training, Mapping[str, Any]]]]:
-    """The training before its first step, and a step, for `training.loop.train`. Factors take turns, 4 twice as often."""
+    upscaler: Upscaler, *, rate: float, steps: int, judge: Network | None = None
+) -> tuple[Training, Callable[[Training, Batch, int], tuple[Training, Mapping[str, Any]]]]:
+    """The training before its first step, and a step, for `training.loop.train`.
+
+    Args:
+      upscaler: what it begins with.
+      rate: Adam's, at its height; it rises over the first steps and falls as a cosine does.
+      steps: in all.
+      judge: gives the features of the perceptual objective; None: by pixels.
+    """
+    module = upscaler.module
     schedule = optax.warmup_cosine_decay_schedule(0.0, rate, min(WARM_UP, steps // 10 + 1), steps, LAST * rate)
     solver = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule, b2=0.99))
-    turns = [factor for other in module.factors[:-1] for factor in (*module.factors[-1:] * 2, other)]
+    turns = turns_of(module.factors)
 
     def stepped(training: Training, batch: Array, judge: Network | None, factor: int) -> tuple[Training, Any]:
-        side = batch.shape[1] // module.factors[-1] * factor
+        side = batch.shape[1] // max(module.factors) * factor  # so that all factors have small pictures of one size
         crops = batch[:, :side, :side].astype(jnp.float32) / 255
 
         def loss(params: Params) -> Any:
-            return loss_of(module, params, crops, factor, judge)
+            return loss_of(Upscaler(params, module), crops, factor, judge)
 
         gradient, terms = jax.grad(loss, has_aux=True)(training.params)
         updates, state = solver.update(gradient, training.solver, training.params)
-        moved = optax.apply_updates(training.params, updates)
+        moved: Any = optax.apply_updates(training.params, updates)  # type: ignore[arg-type]
         mean = jax.tree.map(lambda m, x: MEAN * m + (1 - MEAN) * x, training.mean, moved)
         return Training(moved, mean, state), terms
 
     step = jax.jit(stepped, static_argnums=3)
 
-    def take(training: Training, batch: Any, number: int) -> tuple[Training, Mapping[str, Any]]:
+    def take(training: Training, batch: Batch, number: int) -> tuple[Training, Mapping[str, Any]]:
         factor = turns[number % len(turns)]
         training, terms = step(training, jnp.asarray(batch), judge, factor)
         return training, {f"{name} x{factor}": value for name, value in terms.items()}
 
+    params = jax.tree.map(jnp.asarray, dict(upscaler.params))
     return Training(params, params, solver.init(params)), take
+
+
+def fitted_heads(
+    upscaler: Upscaler, batches: Iterable[Batch], *, ridge: float = RIDGE
+) -> tuple[Upscaler, dict[int, float]]:
+    """The network with last convolutions that are best in the mean square over these crops, by linear least squares:
+    what comes before them stays.
+
+    Args:
+      upscaler: the network.
+      batches: crops.
+      ridge: what is added to the squares, as a share of their mean.
+
+    Returns:
+      The network, and by factor the share of the squared error that was left of it.
+    """
+    module = upscaler.module
+
+    def moments(batch: Array, factor: int) -> tuple[Array, Array, Array]:
+        side = batch.shape[1] // max(module.factors) * factor
+        crops = batch[:, :side, :side].astype(jnp.float32) / 255
+
+        def one(crop: Array) -> tuple[Array, Array, Array]:
+            small = degraded(crop, factor)
+            features = patches_of(upscaler.trunk(small))
+            wanted = unshuffled(crop - enlarge_bicubic(small, factor), factor).reshape(len(features), -1)
+            error = jnp.sum((upscaler.enlarge(small, factor) - crop) ** 2)
+            return features.T @ features, features.T @ wanted, jnp.stack([jnp.sum(wanted**2), error])
+
+        return jax.tree.map(lambda x: jnp.sum(x, 0), jax.vmap(one)(crops))
+
+    gather = jax.jit(moments, static_argnums=1)
+    sums: dict[int, Any] = {}
+    for batch in batches:
+        for factor in module.factors:
+            found = [np.asarray(x, np.float64) for x in gather(jnp.asarray(batch), factor)]
+            sums[factor] = [x + y for x, y in zip(sums[factor], found, strict=True)] if factor in sums else found
+    params, left = dict(upscaler.params), {}
+    for factor, (squares, products, (energy, before)) in sums.items():
+        eased = squares + ridge * np.trace(squares) / len(squares) * np.eye(len(squares))
+        found = np.linalg.solve(eased, products)
+        after = energy - 2 * np.sum(found * products) + np.sum(found * (squares @ found))
+        kernel = found[:-1].reshape(3, 3, module.width, -1)
+        params[f"head{factor}"] = {"kernel": kernel.astype(np.float32), "bias": found[-1].astype(np.float32)}
+        left[factor] = float(after / before)
+    return Upscaler(params, module), left
+
+
+def patches_of(features: Features) -> Float[Array, "_ _"]:
+    """At each position the features under a 3x3 kernel, in its order, zeros beyond the border, and a one for the bias."""
+    h, w, c = features.shape
+    padded = jnp.pad(features, ((1, 1), (1, 1), (0, 0)))
+    under = [padded[i : i + h, j : j + w] for i in range(3) for j in range(3)]
+    flat = jnp.stack(under, 2).reshape(h * w, 9 * c)
+    return jnp.concatenate([flat, jnp.ones((h * w, 1))], 1)

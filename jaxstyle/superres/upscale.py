@@ -72,7 +72,7 @@ def upscale_plane(plane: Float[np.ndarray, "h w"], scale: int) -> Float[np.ndarr
     return enlarged[..., 0]
 
 
-def checked(image: Picture, scale: int, network: Upscaler | StrPath) -> Upscaler:
+def checked(image: Any, scale: Any, network: Upscaler | StrPath) -> Upscaler:
     """The network, once it is known that it can do this."""
     upscaler = network if isinstance(network, Upscaler) else load_upscaler(network)
     if scale not in upscaler.module.factors or isinstance(scale, bool):
