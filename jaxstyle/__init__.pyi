@@ -38,6 +38,8 @@ from .studies.features import layer_statistics as layer_statistics
 from .studies.notebook import show as show
 from .studies.reconstruct import reconstruct as reconstruct
 from .studies.texture import synthesise as synthesise
+from .superres.files import load_upscaler as load_upscaler
+from .superres.upscale import upscale as upscale
 from .weights import load_network as load_network
 
 __version__: str

@@ -49,6 +49,14 @@ TRAIN_BATCH = 4
 TRAIN_RATE = 0.002
 TRAIN_STYLE_SIZE = 320
 
+UPSCALE_FACTORS = (2, 3, 4)
+UPSCALE = 2
+UPSCALERS = ("pixel", "perceptual")  # those that come with jaxstyle
+UPSCALE_STEPS = 11_000
+UPSCALE_BATCH = 8
+UPSCALE_CROP = 144  # pixels a side
+UPSCALE_RATES = {"pixel": 1.5e-3, "perceptual": 3e-4}
+
 SEED = 0
 
 ADAM_RATE = 0.015

@@ -10,6 +10,7 @@ in tpu_check.py and gpu_check.py.
     python scripts/benchmark.py quality --sizes 256                      seconds to the loss of 500 steps of Adam
     python scripts/benchmark.py processes --sizes 128 --repeats 3        a sweep against a process for each picture
     python scripts/benchmark.py lanes --sizes 128 256 --repeats 3        seconds a picture by lanes side by side
+    python scripts/benchmark.py upscale --pictures set14                 PSNR and SSIM of pictures made larger again
 
 `--precisions float32 bfloat16` runs `step`, `torch` and `lanes` with both. PyTorch is needed for `torch` and `solvers`
 (`pip install torch==2.13.0`). Its two sides live in processes of their own and take turns, one measuring while the
@@ -33,6 +34,7 @@ BENCHMARKS = {
     "quality": "benchmark_runs.quality",
     "processes": "benchmark_sweeps.processes",
     "lanes": "benchmark_sweeps.lanes",
+    "upscale": "benchmark_upscale.upscaled",
 }
 WORKERS = {"serve": "benchmark_torch.serve", "measure-step": "benchmark_steps.measure_step"}
 
@@ -62,10 +64,11 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--weights", help="file of the network's weights")
+    parser.add_argument("--weights", help="file of the network's weights; of `upscale`, another network")
     parser.add_argument("--precisions", nargs="+", default=["float32"])
     parser.add_argument("--compile", action="store_true", help="PyTorch compiled too")
     parser.add_argument("--evaluations", type=int, default=100)
+    parser.add_argument("--pictures", type=Path, help="folder for `upscale`")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     rows = function(BENCHMARKS[options.benchmark])(options)

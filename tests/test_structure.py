@@ -21,7 +21,7 @@ ROOMS = (
     {"pictures", "networks", "losses"},
     {"weights", "regions", "report", "training"},
     {"objective"},
-    {"solvers", "onepass", "upscale"},
+    {"solvers", "onepass", "superres"},
     {"engine", "presets"},
     {"studies"},
     {"cli"},

@@ -105,18 +105,23 @@ def _dispatched(words: Sequence[str]) -> int | None:
 
 def command_names() -> list[str]:
     """All commands: the files of `commands`."""
-    found = sorted(module.name for module in pkgutil.iter_modules(commands.__path__))
+    found = sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(commands.__path__))
     return [*FIRST, *(name for name in found if name not in FIRST)]
+
+
+def _file(name: str) -> str:
+    """The file of a command, without its ending: a module's name has no hyphens."""
+    return name.replace("-", "_")
 
 
 def command_at(name: str) -> Any:
     """A command's file."""
-    return importlib.import_module(f"{commands.__name__}.{name}")
+    return importlib.import_module(f"{commands.__name__}.{_file(name)}")
 
 
 def summary(name: str) -> str:
     """A command's help in one line, read and not imported: what all commands need together is slow to load."""
-    source = files(commands).joinpath(f"{name}.py").read_text("utf-8")
+    source = files(commands).joinpath(f"{_file(name)}.py").read_text("utf-8")
     return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
 
 

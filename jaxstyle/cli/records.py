@@ -41,13 +41,14 @@ def known_of(network: NetworkSettings) -> dict[str, Any]:
 def made_with(network: NetworkSettings, *, held: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """What of a record is neither picture nor setting; `held` is what is known of the weights."""
     held = held or known_of(network)
-    return {"weights": {key: held[key] for key in ("sha256", "preprocessing")}, **made_by()}
+    return made_by({key: held[key] for key in ("sha256", "preprocessing")})
 
 
-def made_by() -> dict[str, Any]:
-    """The programs and the device that make a picture."""
+def made_by(weights: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What a record says of weights, if there are any, of the versions of what made the picture, and of the device."""
     names = ("jax", "jaxlib", "flax", "optax", "jaxopt", "numpy")
     return {
+        **({} if weights is None else {"weights": dict(weights)}),
         "versions": {"jaxstyle": __version__, "python": platform.python_version()}
         | {name: version(name) for name in names},
         "device": str(jax.devices()[0].device_kind),

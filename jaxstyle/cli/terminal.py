@@ -24,13 +24,13 @@ def _bar_console(console: Console) -> Console:
 class Bar:
     """A bar that counts steps, with fields to its right. Silent when `quiet`."""
 
-    def __init__(self, quiet: bool, total: float) -> None:
+    def __init__(self, quiet: bool, total: float, unit: str = "steps") -> None:
         console = Console(stderr=True)
         self._lines = not quiet and not console.is_terminal
         self._progress = progress.Progress(
             progress.TextColumn("{task.description}"),
             progress.BarColumn(bar_width=None),
-            progress.TextColumn("{task.completed:.0f}/{task.total:.0f} steps"),
+            progress.TextColumn(f"{{task.completed:.0f}}/{{task.total:.0f}} {unit}"),
             progress.TextColumn("{task.fields[terms]}"),
             progress.TextColumn("{task.fields[speed]}"),
             progress.TimeRemainingColumn(compact=True),
@@ -122,6 +122,30 @@ class PartsBar(Bar):
         """A line for who has no bar to watch."""
         if self._lines:
             say(line)
+
+
+class TilesBar(Bar):
+    """A bar over the tiles of some pictures, and above it the names of results, on standard output."""
+
+    def __init__(self, quiet: bool, pictures: int) -> None:
+        super().__init__(quiet, 1, "tiles")
+        self._done, self._pictures = 0, pictures
+
+    def watch(self, name: str) -> Callable[[int, int], None]:
+        """The callback of the next picture."""
+        self._done += 1
+        which = f"{self._done}/{self._pictures}" if self._pictures > 1 else ""
+
+        def update(done: int, tiles: int) -> None:
+            self._show(done, name, which, total=tiles)
+
+        return update
+
+    def result(self, line: str) -> None:
+        """A result's line, while the bar is out of its way."""
+        self._progress.stop()
+        print(line, flush=True)
+        self._progress.start()
 
 
 class Downloading(NamedTuple):

@@ -10,7 +10,8 @@ from jaxtyping import Array, Float
 from jaxstyle.losses import relative_error
 from jaxstyle.networks import Network
 from jaxstyle.onepass.decoders import LEVELS, Decoder
-from jaxstyle.training.adam import Params, Training, begin
+from jaxstyle.training.adam import Training, begin
+from jaxstyle.types import Params
 
 FEATURES = 0.02  # weight of the relative error of features against the mean absolute error of pixels
 

@@ -15,8 +15,8 @@ from jaxstyle.networks import Network
 from jaxstyle.objective import Objective, Targets, Weights, content_targets, describe_styles, loss_terms
 from jaxstyle.onepass.style_network import StyleNetwork, logit, of_styles
 from jaxstyle.onepass.transforms import describe, matrix_between
-from jaxstyle.training.adam import Params, Training, begin
-from jaxstyle.types import Picture
+from jaxstyle.training.adam import Training, begin
+from jaxstyle.types import Params, Picture
 
 SPARSE = 97  # of so many pixels one is enough for the colours of photographs
 CLIP = 10.0  # norm of gradients, at most

@@ -89,7 +89,9 @@ def load_image(path: Source, size: int | None = None, *, large: bool = False) ->
     return load_picture(path, size, large=large).pixels
 
 
-def load_picture(path: Source, size: int | None = None, *, multiple: int = 1, large: bool = False) -> Picture:
+def load_picture(
+    path: Source, size: int | None = None, *, multiple: int = 1, large: bool = False, smallest: int = MIN_SIDE
+) -> Picture:
     """Read a picture, upright and in sRGB, its long side resized to exactly `size` pixels if given, the other one to
     the nearest `multiple` of pixels.
 
@@ -100,17 +102,18 @@ def load_picture(path: Source, size: int | None = None, *, multiple: int = 1, la
       size: of the long side, `MIN_SIDE` to `MAX_SIDE`; None for the file's own.
       multiple: of pixels, for the short side of a picture that is resized.
       large: whether it may have more than `MAX_PIXELS` pixels, or fewer where its format takes more memory.
+      smallest: pixels a side that it must have in the end.
 
     Raises:
-      InputError: the file is absent, unreadable, no picture, of a kind that is not read, damaged, too large, or less
-        than `MIN_SIDE` pixels on a side once resized; or `size` is out of range.
+      InputError: the file is absent, unreadable, no picture, of a kind that is not read, damaged, too large, or fewer
+        than `smallest` pixels on a side once resized; or `size` is out of range.
     """
     _check_size(size)
     name = _told(path)
     with open_file(path) as file, pillow(name):
         stored = _open(file, name, large=large)
         own = _upright_size(stored)
-        height, width = _target_size(name, *own, size, multiple)
+        height, width = _target_size(name, *own, size, multiple, smallest)
         turned = (width, height) if stored.orientation >= 5 else (height, width)
         samples = stored.samples(max(own) / max(height, width))
         pixels, alpha = _fitted(name, samples, turned)
@@ -316,12 +319,12 @@ def _upright_size(stored: Stored) -> tuple[int, int]:
     return (width, height) if stored.orientation >= 5 else (height, width)
 
 
-def _target_size(name: str, height: int, width: int, size: int | None, multiple: int) -> tuple[int, int]:
+def _target_size(name: str, height: int, width: int, size: int | None, multiple: int, smallest: int) -> tuple[int, int]:
     """(height, width) with `size` as the long side, the other in proportion, but for what makes it a multiple."""
     long, short = max(height, width), min(height, width)
     if size is None:
-        if short < MIN_SIDE:
-            raise InputError(f"{name} is {width} x {height} pixels; at least {MIN_SIDE} a side are needed")
+        if short < smallest:
+            raise InputError(f"{name} is {width} x {height} pixels; at least {smallest} a side are needed")
         return height, width
 
     def resized(step: int) -> tuple[int, int]:
@@ -329,10 +332,10 @@ def _target_size(name: str, height: int, width: int, size: int | None, multiple:
         return tuple(size if x == long else max(1, step * round(x * scale / step)) for x in (height, width))  # type: ignore[return-value]
 
     plain = resized(1)
-    if min(plain) < MIN_SIDE:
-        needed = math.ceil(MIN_SIDE * long / short)
+    if min(plain) < smallest:
+        needed = math.ceil(smallest * long / short)
         way_out = f"; a --size of {needed} has them" if needed <= MAX_SIDE else ""
         raise InputError(
-            f"{name} is {plain[1]} x {plain[0]} pixels once resized; at least {MIN_SIDE} a side are needed{way_out}"
+            f"{name} is {plain[1]} x {plain[0]} pixels once resized; at least {smallest} a side are needed{way_out}"
         )
     return resized(multiple)

@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array
 
+from jaxstyle.types import Params
+
 WARM_UP = 100  # steps until the full rate
 LAST = 0.02  # share of the rate at the end
 MEAN = 0.999  # decay of the running mean
-
-Params = dict[str, Any]
 
 
 class Training(NamedTuple):
@@ -48,8 +48,8 @@ def begin(
 
     def take(training: Training, gradient: Params, number: Array) -> Training:
         with jax.numpy_dtype_promotion("standard"):  # optax raises a float to an integer power
-            updates, state = solver.update(gradient, training.solver, training.params)
-        moved = optax.apply_updates(training.params, updates)
+            updates, state = solver.update(gradient, training.solver, training.params)  # type: ignore[arg-type]
+        moved: Any = optax.apply_updates(training.params, updates)  # type: ignore[arg-type]
         return Training(moved, running_mean(training.mean, moved, number), state)
 
     return Training(params, params, solver.init(params)), take

@@ -97,7 +97,10 @@ def test_a_further_style_changes_nothing_of_the_others(start, pictures, tmp_path
         (["a:b={warm}", "--photos", "{photos}", "-o", "{tmp}/x.h5"], "cannot be called"),
         (["{warm}", "--photos", "{tmp}", "-o", "{tmp}/x.h5"], "at least 2 are needed"),
         (["{warm}", "--photos", "{photos}", "-o", "{tmp}/x.h5", "--crop", "96"], "at least 2 are needed"),
-        (["{warm}", "--photos", "{photos}", "-o", "{tmp}/x.h5", "--crop", "64", "--style-layers", "relu9_9"], "relu9_9"),
+        (
+            ["{warm}", "--photos", "{photos}", "-o", "{tmp}/x.h5", "--crop", "64", "--style-layers", "relu9_9"],
+            "relu9_9",
+        ),
     ],
 )
 def test_wrong_input_is_one_line(call, pictures, tmp_path, words, told):

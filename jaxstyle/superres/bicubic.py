@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 A = -0.5
+REACH = 2  # pixels of the small picture that an enlarged pixel is made from, on each side
 
 
 def cubic(x: np.ndarray) -> np.ndarray:
@@ -53,26 +54,21 @@ def resize_bicubic(image: Float[Array, "h w c"], scale: float) -> Float[Array, "
 
 
 def enlarge_bicubic(image: Float[Array, "h w c"], scale: int) -> Float[Array, "{scale}*h {scale}*w c"]:
-    """`resize_bicubic` by a whole factor, without matrices: four taps for each of `scale` phases, along rows and columns.
+    """`resize_bicubic` by a whole factor, without matrices: four taps for each of `scale` phases, by rows and columns.
 
-    At the borders the outermost pixels are repeated, where MATLAB goes on as in a mirror; within two pixels of them the
-    two differ.
+    The same numbers.
     """
     phases = (np.arange(scale) + 0.5) / scale - 0.5
     for axis in (0, 1):
-        pads = [(2, 2) if k == axis else (0, 0) for k in range(3)]
-        padded = jnp.pad(image, pads, mode="symmetric")
+        side = image.shape[axis]
+        padded = jnp.pad(image, [(REACH, REACH) if k == axis else (0, 0) for k in range(3)], mode="symmetric")
         parts = []
         for phase in phases:
             first = math.floor(phase) - 1
             taps = cubic(phase - (first + np.arange(4)))
-            lines = [
-                float(tap) * jax.lax.slice_in_dim(padded, 2 + first + k, 2 + first + k + image.shape[axis], axis=axis)
-                for k, tap in enumerate(taps)
-            ]
-            parts.append(sum(lines[1:], lines[0]))
+            begin = REACH + first
+            lines = [jax.lax.slice_in_dim(padded, begin + k, begin + k + side, axis=axis) for k in range(4)]
+            parts.append(sum(float(tap) * line for tap, line in zip(taps, lines, strict=True)))
         stacked = jnp.stack(parts, axis + 1)
-        image = stacked.reshape(
-            *(side * scale if k == axis else side for k, side in enumerate(image.shape))
-        )
+        image = stacked.reshape(*(length * scale if k == axis else length for k, length in enumerate(image.shape)))
     return image
