@@ -74,6 +74,8 @@ STUDY_SIZE = 256  # long side of the picture that is looked into
 MEGAPIXELS = 120  # of a picture that is read without being told that it is meant
 
 STARTS = ("content", "noise", "style", "blur")
+ONE_PASS_START = "stylize"  # a further one of the command line: the content painted in one pass
+NAMED_STARTS = (*STARTS, ONE_PASS_START)
 SOLVERS = ("adam", "lbfgs", "optax-lbfgs")
 COLORINGS = ("style", "luminance", "lab", "match")
 CONTENT_COLORING = "luminance"  # what `--color content` means

@@ -447,7 +447,7 @@ def _settings(app: App) -> list[Any]:
         content_weight = gr.Slider(0, 10, value=DEFAULTS["content_weight"], step=0.1, label="Content weight")
         tv_weight = gr.Slider(0, 100, value=DEFAULTS["tv_weight"], step=0.1, label="Smoothness")
         style_loss = gr.Dropdown(list(defaults.STYLE_LOSSES), value="gram", label="Style loss")
-        init = gr.Dropdown(list(defaults.STARTS), value="content", label="Start")
+        init = gr.Dropdown(list(defaults.NAMED_STARTS), value="content", label="Start")
         seed = gr.Number(defaults.SEED, precision=0, minimum=0, label="Seed")
     found = locals()
     return [found[name] for name in SETTINGS]

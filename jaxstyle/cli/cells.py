@@ -28,6 +28,7 @@ from jaxstyle.cli.records import known_of, made_from, mask_arrays, origin, save_
 from jaxstyle.cli.resolve import LISTS, objective_of, open_for, resolve, solver_of, stacked, weights_of
 from jaxstyle.cli.settings import NetworkSettings, Settings
 from jaxstyle.cli.sources import Sources
+from jaxstyle.cli.starting import start_of
 from jaxstyle.cli.startup import start_jax
 from jaxstyle.cli.stopping import STOPPED
 from jaxstyle.cli.terminal import SweepBar
@@ -95,15 +96,21 @@ class Group:
         styles = [prepared_styles(x, s.color, styled) for x in sources]
         # The style weight always has an axis, so that there is one if nothing else varies.
         style = np.asarray([x.style_weight for x in settings], np.float32)
+        contents = [content(x.content) for x in sources]
+        starting = functools.cache(lambda k: start_of(settings[k], sources[k], contents[k], styles[k]))
+        same = [
+            next(i for i in range(k + 1) if _beginning(tasks[i]) == _beginning(tasks[k])) for k in range(len(tasks))
+        ]
+        starts = [starting(k) for k in same]
         self.plan, _ = make_plan(
-            _lanes([content(x.content) for x in sources]),
+            _lanes(contents),
             [_lanes(of_one) for of_one in zip(*styles, strict=True)],
             network=network,
             weights=weights_of(*settings)._replace(style=style),
             objective=objective_of(s),
             solver=replace(solver, rate=stacked(settings, "rate")) if isinstance(solver, Adam) else solver,
             steps=s.steps,
-            init=s.init if first.sources.start is None else first.sources.start.pixels,  # type: ignore[arg-type]
+            init=starts[0] if isinstance(starts[0], str) else _lanes(starts),
             min_size=s.min_size,
             average=s.average,
             key=jnp.stack([jax.random.key(x.seed) for x in settings]),
@@ -117,6 +124,12 @@ class Group:
     def steps(self, count: int) -> int:
         """Steps of a bar for so many cells."""
         return count * self.plan.steps * len(self.plan.scales)
+
+
+def _beginning(task: Task) -> Any:
+    """What is equal for cells that begin with the same picture."""
+    content, styles = task.sources.content, task.sources.styles
+    return content.sha256, content.pixels.shape, [style.sha256 for style in styles], task.settings.mix
 
 
 def _lanes(pictures: Sequence[np.ndarray]) -> np.ndarray:

@@ -19,6 +19,7 @@ from jaxstyle.cli.records import mask_arrays, origin, save_result
 from jaxstyle.cli.resolve import objective_of, solver_of, weights_of
 from jaxstyle.cli.settings import Settings
 from jaxstyle.cli.sources import Sources
+from jaxstyle.cli.starting import start_of
 from jaxstyle.cli.startup import release_freed_memory
 from jaxstyle.cli.stopping import STOPPED
 from jaxstyle.cli.terminal import StepsBar
@@ -73,16 +74,16 @@ class Painting:
 
     def _transfer(self, bar: StepsBar) -> Result:
         s = self.settings
-        start: Any = s.init if self.sources.start is None else self.sources.start.pixels
+        content, styles = prepared_content(s.color, self.sources.content), prepared_styles(self.sources, s.color)
         return transfer(
-            prepared_content(s.color, self.sources.content),
-            prepared_styles(self.sources, s.color),
+            content,
+            styles,
             network=self.network,
             weights=weights_of(s),
             objective=objective_of(s),
             solver=solver_of(s),
             steps=s.steps,
-            init=start,
+            init=start_of(s, self.sources, content, styles),
             min_size=s.min_size,
             average=s.average,
             key=jax.random.key(s.seed),

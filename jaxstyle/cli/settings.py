@@ -143,7 +143,7 @@ class SolverSettings:
       optimizer: what moves the pixels
       rate: Adam's learning rate
       steps: at each size (default: {STEPS}; of Adam {ADAM_STEPS})
-      init: content, noise, style, blur, or a picture FILE
+      init: content, noise, style, blur, stylize (the content painted in one pass), or a picture FILE
       average: decay of a running mean of the iterates, such as 0.95 (default: off)
       seed: of what is drawn at random
     """

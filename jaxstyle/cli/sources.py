@@ -48,7 +48,7 @@ def files_of(options: TransferOptions) -> list[str | None]:
     """The files that a transfer reads; None for those of which there are none."""
     regions, init = options.regions, options.settings.init
     masks = (*(regions.masks or ()), *(regions.style_masks or ()))
-    start = None if init in defaults.STARTS else init
+    start = None if init in defaults.NAMED_STARTS else init
     return [options.content, *options.styles, *masks, start, options.settings.weights, options.source]
 
 
@@ -138,9 +138,9 @@ def read_picture(path: str | Held, size: int | None, *, large: bool = False) -> 
 
 def starting_picture(init: str, size: int, *, read: Read) -> Picture | None:
     """The picture to start from, when `init` is a file and not one of the named starts."""
-    if init in defaults.STARTS:
+    if init in defaults.NAMED_STARTS:
         return None
     if init != PIPE and not Path(init).exists():
-        words = ", ".join(defaults.STARTS)
-        raise InputError(f"--init {init!r} is neither a file nor one of {words}{nearest(init, defaults.STARTS)}")
+        words = ", ".join(defaults.NAMED_STARTS)
+        raise InputError(f"--init {init!r} is neither a file nor one of {words}{nearest(init, defaults.NAMED_STARTS)}")
     return read(init, size)

@@ -1,12 +1,13 @@
-"""Paint the pictures that come with jaxstyle, in two styles, with no download."""
+"""Paint the pictures that come with jaxstyle, in one pass and by optimisation, with no download."""
 
 import time
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from jaxstyle import defaults
+from jaxstyle.cli.commands import stylize
 from jaxstyle.cli.commands.transfer import paint
 from jaxstyle.cli.folder import results_folder
 from jaxstyle.cli.messages import say
@@ -16,6 +17,7 @@ from jaxstyle.cli.parser import Named
 from jaxstyle.cli.values import SIDES, Text, Whole
 from jaxstyle.files import shown
 
+FIRST, FIRST_STYLE = "harbour_one_pass.png", "starry_night"
 RESULTS = {"style_strokes": "harbour_strokes.png", "style_pattern": "harbour_pattern.png"}
 
 
@@ -37,21 +39,29 @@ class Options:
 
 
 def run(options: Options) -> int:
-    """Paints the harbour twice."""
+    """Paints the harbour in one pass, and then twice by optimisation."""
     began, out = time.time(), Path(options.out)
     with results_folder(out):
-        Outputs(read=(), overwrite=options.overwrite).add_pictures(*(out / name for name in RESULTS.values()))
-    if not options.quiet:
-        what = f"painting a harbour in two styles, {options.size} pixels wide, with the {defaults.NETWORK} network"
-        say(what)
+        names = (FIRST, *RESULTS.values())
+        Outputs(read=(), overwrite=options.overwrite).add_pictures(*(out / name for name in names))
     pictures = files("jaxstyle") / "demo"
+    content = str(pictures / "content.jpg")
+    how: Any = {"overwrite": options.overwrite, "quiet": options.quiet}
+    if not options.quiet:
+        say(f"painting a harbour, {options.size} pixels wide, in one pass")
+    code = stylize.run(
+        stylize.Options(contents=(content,), styles=(FIRST_STYLE,), out=str(out / FIRST), size=options.size, **how)
+    )
+    if code:
+        return code
+    if not options.quiet:
+        say(f"painting it by optimisation in two styles, with the {defaults.NETWORK} network")
     for style, name in RESULTS.items():
         transfer = TransferOptions(
-            content=str(pictures / "content.jpg"),
+            content=content,
             styles=(str(pictures / f"{style}.jpg"),),
             out=str(out / name),
-            overwrite=options.overwrite,
-            quiet=options.quiet,
+            **how,
         )
         code = paint(transfer.having(size=options.size))
         if code:
