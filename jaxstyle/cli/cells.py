@@ -98,10 +98,8 @@ class Group:
         style = np.asarray([x.style_weight for x in settings], np.float32)
         contents = [content(x.content) for x in sources]
         starting = functools.cache(lambda k: start_of(settings[k], sources[k], contents[k], styles[k]))
-        same = [
-            next(i for i in range(k + 1) if _beginning(tasks[i]) == _beginning(tasks[k])) for k in range(len(tasks))
-        ]
-        starts = [starting(k) for k in same]
+        beginnings = [_beginning(task) for task in tasks]
+        starts = [starting(beginnings.index(one)) for one in beginnings]  # of one beginning, one array
         self.plan, _ = make_plan(
             _lanes(contents),
             [_lanes(of_one) for of_one in zip(*styles, strict=True)],

@@ -32,6 +32,12 @@ def start_of(settings: Settings, sources: Sources, content: np.ndarray, styles: 
     return paint_like(painter, content, [described(painter, style) for style in styles], weights, 1.0)
 
 
+def preview(content: np.ndarray, style: np.ndarray, strength: float) -> np.ndarray:
+    """The content painted in one pass, like the style."""
+    painter = _painter()
+    return paint_like(painter, content, [described(painter, style)], [1.0], strength)
+
+
 @functools.cache
 def _painter() -> AnyPainter:
     return load_any_style()

@@ -41,6 +41,7 @@ def run(options: Options) -> int:
     """Serves the app until Ctrl-C."""
     if importlib.util.find_spec("gradio") is None:
         raise CommandError('the app needs Gradio, which is not installed: pip install "jaxstyle[app]"')
+    from jaxstyle.cli import starting
     from jaxstyle.cli.startup import start_jax
     from jaxstyle.weights import at_hand
 
@@ -59,6 +60,7 @@ def run(options: Options) -> int:
             started=lambda address: print(address, flush=True),
             wait=_until_stopped,
             open_browser=options.open,
+            preview=starting.preview,
         )
     except KeyboardInterrupt:
         say("jaxstyle: the app has ended")

@@ -102,10 +102,8 @@ def _paint(options: Options, out: Path) -> int:
         outputs.add_numbered(out, options.save_every, settings.steps * len(scales))
     with outputs.claimed():
         network = open_for(settings, options.quiet)
-        how: Any = {"quiet": options.quiet, "json": options.json, "piped": options.out == PIPE}
-        painting = Painting(
-            sources, settings, network, outputs, save_every=options.save_every, tile=options.tile, **how
-        )
+        how: Any = {"quiet": options.quiet, "json": options.json, "piped": options.out == PIPE, "tile": options.tile}
+        painting = Painting(sources, settings, network, outputs, save_every=options.save_every, **how)
         if not options.given & {"network", "weights"} and not options.quiet:
             say(f"network: {settings.network} {ABOUT.get(settings.network, '')}")
         return painting.run()
