@@ -45,7 +45,7 @@ PURE = {
     *("pictures.color", "pictures.metrics", "studies.prior", "studies.reconstruct", "studies.texture"),
     *("studies.compare", "studies.evaluate", "studies.features"),
     *("onepass.style_network", "onepass.decoders", "onepass.transforms", "onepass.painters", "onepass.stylize"),
-    *("onepass.train_styles", "onepass.train_decoders", "training.adam"),
+    *("onepass.train_styles", "onepass.fit_decoders", "training.adam"),
 }
 # Arguments with a default that the documented surface lets a caller give by position.
 POSITIONAL = {

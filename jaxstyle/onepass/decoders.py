@@ -1,69 +1,75 @@
 """Decoders: from the features of a layer back to a picture, for painting in any style (Li et al. 2017,
 https://arxiv.org/abs/1705.08086).
 
-Each mirrors the network up to its layer, and is narrower: a 1x1 convolution, and at each size two 3x3 ones, with
-nearest-neighbour upsampling between the sizes, reflection at the borders and no normalisation.
+Each is linear. Of the features around a position a few numbers are made, and of these a square of pixels, twice as wide
+as positions are apart; squares overlap, and are added under a window that sums to one. They are fitted by least squares
+(`fit_decoders`), and nothing of them is trained by gradients.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from typing import NamedTuple
 
-import flax.linen as nn
-import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
-from jaxstyle.ops.blocks import blocks_of, kernel_between_blocks, kernel_onto_blocks, pixels_of
 from jaxstyle.ops.convolution import convolution_within
 from jaxstyle.ops.padding import add_border
-from jaxstyle.types import FeatureMap, Features
+from jaxstyle.types import Features, Image
 
-LEVELS = ("relu4_1", "relu3_1", "relu2_1", "relu1_1")  # in the order in which a picture goes through them
-WIDTHS = {"relu4_1": (128, 64, 32, 16), "relu3_1": (64, 32, 16), "relu2_1": (32, 24), "relu1_1": (32,)}
+# Layers in the order in which a picture goes through them: pixels from one position to the next, and the numbers that a
+# square is made of.
+LEVELS = ("relu4_1", "relu3_1", "relu2_1", "relu1_1")
+SPACINGS = {"relu4_1": 8, "relu3_1": 4, "relu2_1": 2, "relu1_1": 1}
+RANKS = {"relu4_1": 160, "relu3_1": 96, "relu2_1": 48, "relu1_1": 12}
+AROUND = 3  # positions a side that a square is made from
 
 
-class Decoder(nn.Module):
-    """The decoder of a layer. Features are divided by "scale", root mean squares that are measured and do not learn.
+class Decoder(NamedTuple):
+    """The decoder of a layer of c channels, n pixels between its positions.
 
     Attributes:
-      widths: channels at each size, from the layer's to the picture's.
-      dtype: of the convolutions.
+      kernel: (3, 3, c, r), of the numbers.
+      bias: (r,).
+      squares: (r, 2 n, 2 n, 3), what each number stands for.
     """
 
-    widths: Sequence[int]
-    dtype: Any = jnp.float32
-
-    @nn.compact
-    def __call__(self, features: Features) -> Float[Array, "_ _ 3"]:
-        """The picture (h, w, 3), its values near [0, 1], of features (h', w', c)."""
-        scale = self.param("scale", nn.initializers.ones, (features.shape[2],), jnp.float32)
-        x = features.astype(self.dtype) / jax.lax.stop_gradient(scale).astype(self.dtype)[None, None]
-        x = nn.relu(self._convolution(x, "in", self.widths[0], size=1))
-        for k, width in enumerate(self.widths):
-            x = nn.relu(self._convolution(x, f"size{k}_1", width, larger=k > 0))
-            if k + 1 < len(self.widths):
-                x = nn.relu(self._convolution(x, f"size{k}_2", self.widths[k + 1]))
-        kernel, bias = self._parameters("out", 3, x.shape[2], 3)
-        y = convolution_within(blocks_of(add_border(x, "reflect", 2, 2)), kernel_between_blocks(kernel))
-        return (pixels_of(y) + bias[None, None]).astype(jnp.float32) + 0.5
-
-    def _convolution(self, x: Features, name: str, channels: int, *, size: int = 3, larger: bool = False) -> FeatureMap:
-        """A convolution, of the features made twice as large by nearest neighbour if `larger`."""
-        kernel, bias = self._parameters(name, size, x.shape[2], channels)
-        if larger:
-            # An edge continued and made larger is the larger picture reflected.
-            y = pixels_of(convolution_within(add_border(x, "edge", 1, 1), kernel_onto_blocks(kernel)))
-        else:
-            y = convolution_within(add_border(x, "reflect", size // 2, size // 2), kernel)
-        return y + bias[None, None]
-
-    def _parameters(self, name: str, size: int, before: int, after: int) -> tuple[Array, Array]:
-        shape = (size, size, before, after)
-        kernel = self.param(f"{name}_kernel", nn.initializers.he_normal(), shape, jnp.float32)
-        bias = self.param(f"{name}_bias", nn.initializers.zeros, (after,), jnp.float32)
-        return kernel.astype(self.dtype), bias.astype(self.dtype)
+    kernel: Float[Array, "k k c r"]
+    bias: Float[Array, " r"]
+    squares: Float[Array, "r side side 3"]
 
 
-def decoders() -> dict[str, Decoder]:
-    """The decoder of each level."""
-    return {level: Decoder(WIDTHS[level]) for level in LEVELS}
+def decode(decoder: Decoder, features: Features) -> Image:
+    """The picture (n h, n w, 3), its values near [0, 1], of features (h, w, c)."""
+    height, width = features.shape[:2]
+    rank, side = decoder.squares.shape[:2]
+    spacing = side // 2
+    # One position more on each side, so that squares cover all pixels twice.
+    around = AROUND // 2 + 1
+    numbers = convolution_within(add_border(features, "reflect", around, around), decoder.kernel)
+    numbers = numbers + decoder.bias[None, None]
+    window = window_of(spacing)
+    squares = decoder.squares * jnp.asarray(window[None, :, None, None] * window[None, None, :, None])
+    pixels = jnp.einsum("hwr,rp->hwp", numbers, squares.reshape(rank, -1))
+    parts = pixels.reshape(height + 2, width + 2, 2, spacing, 2, spacing, 3)
+    rows = _added(parts[:, :, 0], parts[:, :, 1], 0)
+    both = _added(rows[:, :, :, 0], rows[:, :, :, 1], 1)
+    picture = both.transpose(0, 2, 1, 3, 4).reshape((height + 3) * spacing, (width + 3) * spacing, 3) + 0.5
+    first = spacing + before(spacing)
+    return picture[first : first + height * spacing, first : first + width * spacing]
+
+
+def _added(first: Array, second: Array, axis: int) -> Array:
+    """First and second halves of squares along an axis of positions, those of one place added."""
+    pads = [[(0, 0)] * first.ndim for _ in range(2)]
+    pads[0][axis], pads[1][axis] = (0, 1), (1, 0)
+    return jnp.pad(first, pads[0]) + jnp.pad(second, pads[1])
+
+
+def window_of(spacing: int) -> Float[np.ndarray, " side"]:
+    """Weights of the pixels of a square along one side: with those of the next square they sum to one."""
+    return np.sin(np.pi * (np.arange(2 * spacing) + 0.5) / (2 * spacing)).astype(np.float32) ** 2
+
+
+def before(spacing: int) -> int:
+    """Pixels of a square that lie before its position's own."""
+    return spacing // 2

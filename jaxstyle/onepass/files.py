@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxstyle.errors import InputError
 from jaxstyle.files import StrPath, shown
-from jaxstyle.onepass.decoders import LEVELS, WIDTHS, decoders
+from jaxstyle.onepass.decoders import AROUND, LEVELS, RANKS, SPACINGS, Decoder
 from jaxstyle.onepass.painters import AnyPainter, StylePainter
 from jaxstyle.onepass.style_network import StyleNetwork
 from jaxstyle.weights.load import load_network
@@ -21,7 +21,8 @@ from jaxstyle.weights.registry import shipped
 STYLES, DECODERS = "styles 1", "decoders 1"  # kinds of files, and versions
 STYLES_FILE, DECODERS_FILE = "styles.h5", "decoders.h5"
 MOST_STYLES, MOST_WIDTH, MOST_BLOCKS = 1000, 256, 64
-ENCODER = "compact"
+ENCODER, PADDING = "compact", "reflect"
+CHANNELS = {"relu4_1": 512, "relu3_1": 256, "relu2_1": 128, "relu1_1": 64}  # of the encoder, a VGG19
 
 
 def save_styles(path: StrPath, painter: StylePainter, facts: Sequence[Mapping[str, Any]], **trained: Any) -> None:
@@ -65,10 +66,10 @@ def style_facts(path: StrPath | None = None) -> list[dict[str, Any]]:
     return list(facts["styles"])
 
 
-def save_decoders(path: StrPath, params: Mapping[str, Mapping[str, Any]], **trained: Any) -> None:
-    """Writes the decoders of all levels."""
-    flat = {f"{level}_{name}": array for level, own in params.items() for name, array in own.items()}
-    write_parameters(path, flat, kind=DECODERS, facts={"encoder": ENCODER, "trained": trained})
+def save_decoders(path: StrPath, decoders: Mapping[str, Decoder], **fitted: Any) -> None:
+    """Writes the decoders of all levels, and how they were fitted, plain values."""
+    flat = {f"{level}_{name}": x for level, own in decoders.items() for name, x in own._asdict().items()}
+    write_parameters(path, flat, kind=DECODERS, facts={"encoder": ENCODER, "fitted": fitted})
 
 
 def load_any_style(path: StrPath | None = None) -> AnyPainter:
@@ -80,13 +81,16 @@ def load_any_style(path: StrPath | None = None) -> AnyPainter:
     """
     place = _place(path, DECODERS_FILE)
     params, _ = read_parameters(place, kind=DECODERS, trusted=path is None)
-    encoder = load_network(ENCODER)
-    shapes = _decoder_shapes(encoder)
-    shaped = shaped_as(
-        params, {f"{level}_{name}": x for level, own in shapes.items() for name, x in own.items()}, place
-    )
-    own = {level: {name: jnp.asarray(shaped[f"{level}_{name}"]) for name in shapes[level]} for level in LEVELS}
-    return AnyPainter(encoder, own)
+    shapes = {}
+    for level in LEVELS:
+        rank, side = RANKS[level], 2 * SPACINGS[level]
+        own = Decoder((AROUND, AROUND, CHANNELS[level], rank), (rank,), (rank, side, side, 3))  # type: ignore[arg-type]
+        shapes |= {f"{level}_{name}": shape for name, shape in own._asdict().items()}
+    shaped = shaped_as(params, shapes, place)
+    decoders = {
+        level: Decoder(*(jnp.asarray(shaped[f"{level}_{name}"]) for name in Decoder._fields)) for level in LEVELS
+    }
+    return AnyPainter(load_network(ENCODER, padding=PADDING), decoders)
 
 
 def _place(path: StrPath | None, name: str) -> Path:
@@ -117,14 +121,6 @@ def _checked(facts: Mapping[str, Any], path: Path) -> tuple[tuple[str, ...], int
 def _shapes(module: StyleNetwork) -> dict[str, tuple[int, ...]]:
     image, shares = np.zeros((16, 16, 3), np.float32), np.zeros(module.count, np.float32)
     return _shapes_of(jax.eval_shape(module.init, jax.random.key(0), image, shares))
-
-
-def _decoder_shapes(encoder: Any) -> dict[str, dict[str, tuple[int, ...]]]:
-    channels = jax.eval_shape(lambda x: encoder.features(x, LEVELS), np.zeros((32, 32, 3), np.float32))
-    return {
-        level: _shapes_of(jax.eval_shape(decoders()[level].init, jax.random.key(0), channels[level]))
-        for level in WIDTHS
-    }
 
 
 def _shapes_of(variables: Any) -> dict[str, tuple[int, ...]]:

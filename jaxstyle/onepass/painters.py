@@ -10,10 +10,13 @@ from jaxtyping import Array, Float
 
 from jaxstyle.errors import InputError, nearest
 from jaxstyle.networks import Network
-from jaxstyle.onepass.decoders import LEVELS, decoders
+from jaxstyle.onepass.decoders import LEVELS, SPACINGS, Decoder, decode
 from jaxstyle.onepass.style_network import MARGIN, STRIDE, Statistics, StyleNetwork
 from jaxstyle.onepass.transforms import Description, describe, mixed, whiten_and_colour
 from jaxstyle.types import Image, Picture
+
+Descriptions: TypeAlias = dict[str, Description]  # by layer
+WIDEST = max(SPACINGS.values())
 
 
 @struct.dataclass
@@ -91,34 +94,45 @@ class AnyPainter:
 
     Attributes:
       encoder: a network with the layers in `decoders.LEVELS`.
-      params: of the decoders, by layer.
+      decoders: by layer.
     """
 
     encoder: Network
-    params: Mapping[str, Any]
+    decoders: Mapping[str, Decoder]
 
-    def describe(self, style: Picture) -> dict[str, Description]:
+    def describe(self, style: Picture) -> Descriptions:
         """What is taken of a style picture (h, w, 3): mean and covariance of its features at each level."""
         features = self.encoder.features(jnp.asarray(style), LEVELS)
         return {level: describe(features[level]) for level in LEVELS}
 
-    def mix(self, styles: Sequence[dict[str, Description]], shares: Float[Array, " k"]) -> dict[str, Description]:
+    def mix(self, styles: Sequence[Descriptions], shares: Float[Array, " k"]) -> Descriptions:
         """A style between some; shares sum to one."""
         return {level: mixed([style[level] for style in styles], shares) for level in LEVELS}
 
-    def paint(self, content: Picture, style: dict[str, Description], strength: float | Array = 1.0) -> Image:
+    def paint(self, content: Picture, style: Descriptions, strength: float | Array = 1.0) -> Image:
         """The picture (h, w, 3) painted, from the coarsest level to the finest (Li et al. 2017)."""
         height, width = content.shape[:2]
-        x = jnp.pad(jnp.asarray(content), ((0, -height % 8), (0, -width % 8), (0, 0)), mode="reflect")
+        wide = jnp.pad(jnp.asarray(content), filling(height, width), mode="reflect")
+        return self.paint_part(wide, style, strength)[0][:height, :width]
+
+    def paint_part(
+        self, part: Image, style: Descriptions, strength: float | Array = 1.0, own: Descriptions | None = None
+    ) -> tuple[Image, Descriptions]:
+        """A part of a picture, sides multiples of 8, painted, with these means and covariances of the picture's features
+        in place of its own; and those that were taken."""
+        taken: Descriptions = {}
+        x = part
         for level in LEVELS:
             features = self.encoder.features(x, [level])[level]
-            moved = whiten_and_colour(features, style[level])
-            x = self.decode(level, strength * moved + (1 - strength) * features)
-        return jnp.clip(x[:height, :width], 0.0, 1.0)
+            taken[level] = describe(features) if own is None else own[level]
+            moved = whiten_and_colour(features, style[level], own=taken[level])
+            x = jnp.clip(decode(self.decoders[level], strength * moved + (1 - strength) * features), 0.0, 1.0)
+        return x, taken
 
-    def decode(self, level: str, features: Array) -> Image:
-        """The picture of a level's features."""
-        return decoders()[level].apply({"params": self.params[level]}, features)  # type: ignore[return-value]
+
+def filling(height: int, width: int) -> list[tuple[int, int]]:
+    """What a picture is continued by in a mirror, so that its sides are multiples of 8."""
+    return [(0, -side % WIDEST) for side in (height, width)] + [(0, 0)]
 
 
 Painter: TypeAlias = StylePainter | AnyPainter

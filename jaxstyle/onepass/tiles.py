@@ -53,13 +53,13 @@ def paint_in_parts(
     _, statistics = part(painter, np.pad(small, around, mode="reflect"), shares, strength)
     wide = np.pad(content, margins(height, width), mode="reflect")
     painted = np.empty_like(wide)
-    rows, columns = (_spans(length, side) for length in wide.shape[:2])
-    for done, (down, across) in enumerate([(d, a) for d in rows for a in columns], 1):
+    spans = spans_of(wide.shape[:2], side=side, field=FIELD)
+    for done, (down, across) in enumerate(spans, 1):
         seen = wide[down.seen, across.seen]
         found, _ = part(painter, seen, shares, strength, statistics)
         painted[down.own, across.own] = np.asarray(found)[down.within, across.within]
         if on_part:
-            on_part(done, len(rows) * len(columns))
+            on_part(done, len(spans))
     return np.asarray(within_margins(painted, height, width))
 
 
@@ -73,7 +73,7 @@ def _part() -> Callable[..., tuple[Array, object]]:
     return jax.jit(StylePainter.paint_part)
 
 
-class _Span:
+class Span:
     """A part along one axis: `own`, what is taken of it; `seen`, what is painted; `within`, the former in the
     latter."""
 
@@ -82,11 +82,22 @@ class _Span:
         self.within = slice(first - start, last - start)
 
 
-def _spans(length: int, side: int) -> list[_Span]:
-    """Parts of equal length, all of one program's shape, that cover a line of so many pixels, a multiple of 4."""
-    seen = min(length, side + 2 * FIELD)
+def spans_of(size: tuple[int, int], *, side: int, field: int) -> list[tuple[Span, Span]]:
+    """Parts that cover a picture of this height and width, all of one shape, down and across.
+
+    Args:
+      size: multiples of what a part's place must be a multiple of, as `side` and `field` are.
+      side: of a part without what it overlaps.
+      field: pixels that it overlaps by.
+    """
+    rows, columns = (_along(length, side, field) for length in size)
+    return [(down, across) for down in rows for across in columns]
+
+
+def _along(length: int, side: int, field: int) -> list[Span]:
+    seen = min(length, side + 2 * field)
     spans = []
     for first in range(0, length, side):
-        start = max(0, min(first - FIELD, length - seen))
-        spans.append(_Span(first, min(first + side, length), start, start + seen))
+        start = max(0, min(first - field, length - seen))
+        spans.append(Span(first, min(first + side, length), start, start + seen))
     return spans
