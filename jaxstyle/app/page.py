@@ -22,11 +22,13 @@ from jaxstyle.app.jobs import Job, Made, Request, explore, paint, told
 from jaxstyle.app.uploads import Limits, taken
 from jaxstyle.cli.parser import Axis
 from jaxstyle.cli.settings import FIELDS
+from jaxstyle.cli.startup import files_of_gradio
 from jaxstyle.errors import InputError
 from jaxstyle.pictures.read import Held
 from jaxstyle.pictures.resample import resize
 
 LOOK_EVERY = 0.5  # seconds between two pictures on the page
+NEWS_EVERY = 3.0  # seconds between two looks for new pictures; a page that has gone is noticed after up to 15
 LEAST_SIDE = 384  # pixels, of a picture on the way
 HISTORY = 40  # pictures of a visitor that are shown again
 MOST_CELLS = 25  # of a grid
@@ -86,11 +88,14 @@ class App:
         if token not in self._visitors:
             token = secrets.token_hex(16)
             self._visitors[token] = Visitor(Path(tempfile.mkdtemp(dir=self._folder)))
-        visitor = self._visitors[token]
-        if visitor.job is not None and visitor.job.stopped:
-            visitor.job.ended(20)  # a reload stops a job; its picture is about to come
         self._sessions[str(request.session_hash)] = token
-        return token, _shown(visitor.made)
+        return token, _shown(self._visitors[token].made)
+
+    def news(self, token: str | None, known: int) -> tuple[Any, int]:
+        """Pictures that have come since so many were known: of a job that another page, or this one before a reload,
+        has begun."""
+        made = self._visitors[token].made if token in self._visitors else []
+        return (gr.skip() if len(made) == known else _shown(made)), len(made)
 
     def leave(self, request: gr.Request) -> None:
         """A page is closed: its job stops."""
@@ -354,6 +359,7 @@ def build(app: App, *, preview: Preview | None = None) -> gr.Blocks:
                 styles = gr.Gallery(
                     label="Style, or several", type="filepath", interactive=True, columns=3, height=240,
                     object_fit="contain", sources=["upload", "clipboard"], file_types=["image"], elem_id="styles",
+                    **_WHOLE,
                 )  # fmt: skip
                 inputs = _settings(app)
                 start = _upload(elem_id="start", label="Start from a picture", sources=["upload"], height=160)
@@ -407,13 +413,20 @@ def build(app: App, *, preview: Preview | None = None) -> gr.Blocks:
         search.click(app.explore, [token, one, values, two, others, *given], [grid, about], **one_at_a_time)
         grid.select(app.choose, token, [start, *inputs, *parts], show_progress="hidden")
         history.select(app.look_back, token, [*inputs, *parts], show_progress="hidden")
+        known = gr.State(0)
+        gr.Timer(NEWS_EVERY).tick(
+            app.news, [token, known], [history, known], concurrency_limit=None, show_progress="hidden"
+        )
         page.load(app.arrive, token, [token, history], show_progress="hidden")
         page.unload(app.leave)
     return page
 
 
-# Of a result's buttons none sends it away.
-_PLAIN: Any = {"buttons": ["download", "fullscreen"]} if gr.__version__ >= "6" else {"show_share_button": False}
+# Gradio 6 has other names for what a result's buttons are, none of which is to send it away, and can leave a single
+# picture of a gallery whole.
+_SIX = int(gr.__version__.split(".")[0]) >= 6
+_PLAIN: Any = {"buttons": ["download", "fullscreen"]} if _SIX else {"show_share_button": False}
+_WHOLE: Any = {"fit_columns": False} if _SIX else {}
 
 
 def _upload(**options: Any) -> gr.Image:
@@ -484,7 +497,7 @@ def serve(
       started: is told the address.
       wait: returns, or raises, when it is time to end.
     """
-    with tempfile.TemporaryDirectory(prefix="jaxstyle-app-") as folder:
+    with tempfile.TemporaryDirectory(prefix="jaxstyle-app-") as folder, files_of_gradio(str(Path(folder, "gradio"))):
         app = App(Path(folder), limits, networks, preview)
         page = build(app, preview=preview)
         page.queue(max_size=32)
