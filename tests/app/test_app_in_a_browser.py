@@ -211,7 +211,8 @@ def test_a_reload_in_the_middle_keeps_what_there_is(visit: Callable[..., Any], f
     page.locator("#history img").wait_for()
     page.locator("#history button.thumbnail-item").first.click()
     until(page, "stopped, ")
-    assert page.get_by_label("number input for Steps at each size").count() == 1
+    page.get_by_text("More settings").click()
+    assert page.get_by_label("number input for Steps at each size").input_value() == "300"
     page.close()  # nothing of this visitor is at work; the next one need not wait
     other = visit()
     give(other, files / "harbour.png", files / "strokes.png")
@@ -235,8 +236,9 @@ def test_a_cell_of_a_grid_is_the_next_start(visit: Callable[..., Any], files: Pa
     page.locator("#grid button.thumbnail-item").nth(1).click()
     page.locator("#start img").wait_for()
     assert page.get_by_label("number input for Style weight").input_value() == "50"
+    cell = until(page, "done, ")
     page.locator("#paint").click()
-    until(page, "done, ")
+    page.locator("#line").filter(has_text="done, ", has_not_text=cell.strip()).wait_for()
     look(page, "phone_done")
     with Image.open(downloaded(page, tmp_path)) as image:
         record = json.loads(image.info["jaxstyle"])
