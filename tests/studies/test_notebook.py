@@ -75,7 +75,7 @@ def test_a_transfer_is_shown_in_one_place(notebook: list[tuple[str, bytes]]) -> 
         objective=OBJECTIVE,
         steps=4,
         report_every=1,
-        on_progress=show(every=0),
+        on_progress=show(every=0.0),
     )
     assert [how for how, _ in notebook] == ["first", "again", "again", "again"]
     assert len({data for _, data in notebook}) == 4 and all(opened(data).std() > 0 for _, data in notebook)
