@@ -358,8 +358,7 @@ def build(app: App, *, preview: Preview | None = None) -> gr.Blocks:
                 content = _upload(elem_id="content", label="Content", sources=["upload", "clipboard"], height=240)
                 styles = gr.Gallery(
                     label="Style, or several", type="filepath", interactive=True, columns=3, height=240,
-                    object_fit="contain", sources=["upload", "clipboard"], file_types=["image"], elem_id="styles",
-                    **_WHOLE,
+                    object_fit="contain", file_types=["image"], elem_id="styles", **_WHOLE,
                 )  # fmt: skip
                 inputs = _settings(app)
                 start = _upload(elem_id="start", label="Start from a picture", sources=["upload"], height=160)
@@ -426,7 +425,7 @@ def build(app: App, *, preview: Preview | None = None) -> gr.Blocks:
 # picture of a gallery whole.
 _SIX = int(gr.__version__.split(".")[0]) >= 6
 _PLAIN: Any = {"buttons": ["download", "fullscreen"]} if _SIX else {"show_share_button": False}
-_WHOLE: Any = {"fit_columns": False} if _SIX else {}
+_WHOLE: Any = {"fit_columns": False, "sources": ["upload", "clipboard"]} if _SIX else {}
 
 
 def _upload(**options: Any) -> gr.Image:
