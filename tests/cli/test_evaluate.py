@@ -77,11 +77,9 @@ def test_a_folder_of_results_with_records(call: Callable[..., Said], folder: Pat
 def test_which_network_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jaxstyle.weights.at_hand", lambda name: Path(name) if name == "vgg19" else None)
     monkeypatch.setattr("jaxstyle.cli.resolve.open_network", lambda settings, quiet: settings.network)
-    from jaxstyle.cli.commands.evaluate import Options
-
-    assert [*evaluating._networks(Options(results=("a.png",)))] == [defaults.FULL_NETWORK]
+    assert [*evaluating._networks(evaluating.EvaluateOptions(results=("a.png",)))] == [defaults.FULL_NETWORK]
     monkeypatch.setattr("jaxstyle.weights.at_hand", lambda name: Path(name) if name == "compact" else None)
-    assert [*evaluating._networks(Options(results=("a.png",)))] == [defaults.NETWORK]
+    assert [*evaluating._networks(evaluating.EvaluateOptions(results=("a.png",)))] == [defaults.NETWORK]
 
 
 @pytest.mark.quick
