@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 import jaxstyle
-from commandline import QUICK, Said, listing, picture, refused
+from commandline import QUICK, Said, Stream, listing, picture, refused
 from jaxstyle import defaults
 from jaxstyle.cli import evaluating
 from jaxstyle.weights import load_network
@@ -48,6 +49,14 @@ def test_the_facts_are_the_librarys_numbers(call: Callable[..., Said], folder: P
     assert table[0].split() == ["compact"]
     assert float(rows["SSIM, higher"]) == pytest.approx(float(expected.ssim), rel=1e-3)
     assert sum(line.startswith("  relu") for line in table) == len(expected.content) + len(expected.style)
+
+
+def test_a_picture_through_a_pipe(call: Callable[..., Said], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture(folder / "r.png", 5)
+    named = json.loads(call("evaluate", "r.png", *PAIR, "--size", "48", "--json").out)
+    monkeypatch.setattr(sys, "stdin", Stream((folder / "r.png").read_bytes()))
+    piped = json.loads(call("evaluate", "-", *PAIR, "--size", "48", "--json").out)
+    assert piped["results"] == [named["results"][0] | {"file": "-"}] and piped["summary"] == named["summary"]
 
 
 def test_a_folder_of_results_with_records(call: Callable[..., Said], folder: Path) -> None:
