@@ -6,23 +6,25 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
 from jaxstyle import defaults
 from jaxstyle.cli.earlier import read_earlier
 from jaxstyle.cli.messages import printable, say
+from jaxstyle.cli.options import Reading, Telling
+from jaxstyle.cli.parser import FIXED, Named, Positional, Several
 from jaxstyle.cli.pipes import source, tell
 from jaxstyle.cli.settings import NetworkSettings
 from jaxstyle.cli.sources import read_picture
+from jaxstyle.cli.values import NETWORK, SHARE, SIDE, STYLE_LOSS, Mix, Text
 from jaxstyle.errors import InputError
 from jaxstyle.files import shown
 from jaxstyle.pictures.read import Picture, kind_at, own_size
 from jaxstyle.pictures.resample import resize
 
 if TYPE_CHECKING:
-    from jaxstyle.cli.commands.evaluate import Options
     from jaxstyle.networks import Network
     from jaxstyle.studies.evaluate import Evaluation
 
@@ -39,6 +41,31 @@ COLUMNS = {
 LAYERED = ("content", "style")  # of these: by layer
 
 
+@dataclass(frozen=True, kw_only=True)
+class EvaluateOptions(Telling, Reading):
+    """What `evaluate` can be told.
+
+    Attributes:
+      results: a picture, whoever made it; - for standard input; or a folder of them
+      content: what they were made from (default: as their records say)
+      styles: the same (default: as their records say)
+      mix: one number for each STYLE (default: as their records say, or equal)
+      networks: that look at them (default: vgg19 where it is on this machine, else compact)
+      style_loss: of the style's distance
+      size: long side in pixels at which they are measured (default: their own, at most {SIZE})
+      quiet: no progress
+    """
+
+    results: Annotated[tuple[str, ...], Positional(Text("RESULT"), "+")]
+    content: Annotated[str | None, Text("FILE")] = None
+    styles: Annotated[tuple[str, ...] | None, Several(Text("FILE")), Named("--style")] = None
+    mix: Annotated[tuple[float, ...] | None, Mix(SHARE)] = None
+    networks: Annotated[tuple[str, ...], Several(NETWORK), Named("--network"), FIXED] = ()
+    style_loss: Annotated[str, STYLE_LOSS] = "gram"
+    size: Annotated[int | None, SIDE] = None
+    quiet: bool = False
+
+
 @dataclass(frozen=True)
 class Case:
     """A picture to measure, and the files that it is held against."""
@@ -49,7 +76,7 @@ class Case:
     mix: tuple[float, ...] | None
 
 
-def evaluate_all(options: "Options") -> int:
+def evaluate_all(options: EvaluateOptions) -> int:
     """Measures, and prints; 1 where some pictures of a folder could not be measured."""
     began, refused = time.time(), []
     cases = []
@@ -84,7 +111,7 @@ def evaluate_all(options: "Options") -> int:
     return int(bool(refused))
 
 
-def _pictures(options: "Options") -> Iterator[tuple[str, bool]]:
+def _pictures(options: EvaluateOptions) -> Iterator[tuple[str, bool]]:
     """The pictures that are named, and those of the folders that are; and whether it is one of a folder."""
     for given in options.results:
         if not Path(given).is_dir():
@@ -100,7 +127,7 @@ def _is_picture(path: Path) -> bool:
     return kind is not None and kind.reader is not None
 
 
-def _case(options: "Options", path: str) -> Case:
+def _case(options: EvaluateOptions, path: str) -> Case:
     """A picture with what the command or, failing that, its record says of what it was made from."""
     if options.content is not None and options.styles is not None:
         return Case(path, options.content, options.styles, options.mix)
@@ -116,7 +143,7 @@ def _case(options: "Options", path: str) -> Case:
     return Case(path, options.content or content, styles, mix)
 
 
-def _read(options: "Options", case: Case) -> tuple[Picture, np.ndarray, list[np.ndarray]]:
+def _read(options: EvaluateOptions, case: Case) -> tuple[Picture, np.ndarray, list[np.ndarray]]:
     """The result, its content at the same size, and its styles."""
     own = max(own_size(source(case.result), large=options.large))
     size = options.size or min(own, defaults.SIZE)
@@ -134,7 +161,7 @@ def _read(options: "Options", case: Case) -> tuple[Picture, np.ndarray, list[np.
     return result, pixels, [read(style).pixels for style in case.styles]
 
 
-def _networks(options: "Options") -> dict[str, "Network"]:
+def _networks(options: EvaluateOptions) -> dict[str, "Network"]:
     """The networks, with convolutions in float32."""
     from jaxstyle.cli.resolve import open_network
     from jaxstyle.cli.startup import start_jax
@@ -152,7 +179,7 @@ def _networks(options: "Options") -> dict[str, "Network"]:
 
 
 def _measured(
-    options: "Options",
+    options: EvaluateOptions,
     case: Case,
     pictures: tuple[Picture, np.ndarray, list[np.ndarray]],
     networks: Mapping[str, "Network"],
@@ -185,7 +212,7 @@ def _numbers(found: "Evaluation") -> dict[str, float]:
 
 
 def _tell(
-    options: "Options",
+    options: EvaluateOptions,
     found: Sequence[tuple[Case, Mapping[str, Any], Mapping[str, "Evaluation"]]],
     networks: Mapping[str, "Network"],
     seconds: float,

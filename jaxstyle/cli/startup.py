@@ -9,6 +9,7 @@ import os
 import re
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,20 @@ def start_jax(*, distributed: bool = False, lanes: int = 1) -> None:
         jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
         mend_compiled(folder)
+
+
+@contextlib.contextmanager
+def files_of_gradio(folder: str) -> Iterator[None]:
+    """Within the block Gradio keeps all of its files, uploads among them, in this folder."""
+    name = "GRADIO_TEMP_DIR"
+    before = os.environ.get(name)
+    os.environ[name] = folder
+    try:
+        yield
+    finally:
+        del os.environ[name]
+        if before is not None:
+            os.environ[name] = before
 
 
 def mend_compiled(folder: Path) -> None:

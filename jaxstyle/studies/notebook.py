@@ -57,7 +57,7 @@ def drawn(state: Progress) -> bytes:
     done = (state.scale - 1) * state.steps + state.step
     left.set_title(f"{width} x {height}, step {done} of {state.scales * state.steps}")
     for name, values, colour in zip(state.losses._fields[:3], losses, COLOURS, strict=False):
-        right.semilogy(np.arange(1, len(values) + 1), np.asarray(values), color=colour, label=name, linewidth=1)
+        right.semilogy(np.arange(1, len(values) + 1), np.asarray(values), color=colour, label=name, linewidth=1.5)
     right.set_xlabel("step")
     right.legend(frameon=False)
     content = io.BytesIO()

@@ -13,12 +13,12 @@ from commandline import picture
 
 gr = pytest.importorskip("gradio")
 
-from jaxstyle.app import page  # noqa: E402
+from jaxstyle.app import page, visitors  # noqa: E402
 from jaxstyle.app.uploads import Limits  # noqa: E402
 from jaxstyle.cli.parser import Axis  # noqa: E402
 
 pytestmark = [pytest.mark.quick, pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")]
-CHOSEN = tuple(page.DEFAULTS[name] for name in page.SETTINGS)
+CHOSEN = tuple(visitors.DEFAULTS[name] for name in visitors.SETTINGS)
 
 
 @pytest.fixture(autouse=True)
@@ -31,32 +31,33 @@ def _gradios_loops() -> Iterator[None]:
 
 
 @pytest.fixture
-def app(tmp_path: Path) -> page.App:
-    return page.App(tmp_path, Limits(side=256), ["compact"], preview=lambda content, style, x: x * (0 * content + 1))
+def app(tmp_path: Path) -> visitors.App:
+    return visitors.App(
+        tmp_path, Limits(side=256), ["compact"], preview=lambda content, style, x: x * (0 * content + 1)
+    )
 
 
 def labels(blocks: Any) -> list[str]:
     return [str(getattr(block, "label", "")) for block in blocks.blocks.values()]
 
 
-def test_the_preview_is_there_where_there_is_one(app: page.App) -> None:
+def test_the_preview_is_there_where_there_is_one(app: visitors.App) -> None:
     assert "Preview" not in labels(page.build(app))
     with_it = page.build(app, preview=app._preview)
     assert {"Preview", "Strength"} <= {*labels(with_it)}
 
 
-def test_every_setting_has_its_place_and_default(app: page.App) -> None:
-    assert {*page.DEFAULTS} == {*page.SETTINGS}
+def test_every_setting_has_its_place_and_default(app: visitors.App) -> None:
     with gr.Blocks():
-        parts = dict(zip(page.SETTINGS, page._settings(app), strict=True))
+        parts = dict(zip(visitors.SETTINGS, page._settings(app), strict=True))
     for name, part in parts.items():
-        assert part.value == (256 if name == "size" else page.DEFAULTS[name])
-    for name, values in page.EXPLORED.items():
-        axis = page._axis(name, values)
+        assert part.value == (256 if name == "size" else visitors.DEFAULTS[name])
+    for name, values in visitors.EXPLORED.items():
+        axis = visitors.axis_of(name, values)
         assert axis is not None and len(axis.values) == 3
 
 
-def test_a_preview_is_of_what_was_given(app: page.App, tmp_path: Path) -> None:
+def test_a_preview_is_of_what_was_given(app: visitors.App, tmp_path: Path) -> None:
     content, style = (str(picture(tmp_path / f"{name}.png", 1)) for name in "cs")
     shown = app.preview(content, [(style, None)], 0.5)
     assert shown is not None and shown.dtype == np.uint8 and (shown == 128).all()
@@ -64,12 +65,12 @@ def test_a_preview_is_of_what_was_given(app: page.App, tmp_path: Path) -> None:
     assert app.preview(None, [(style, None)], 0.5) is None is app.preview(content, None, 0.5)
 
 
-def test_what_is_asked_for(app: page.App, tmp_path: Path) -> None:
+def test_what_is_asked_for(app: visitors.App, tmp_path: Path) -> None:
     content, style = (str(picture(tmp_path / f"{name}.png", 1)) for name in "cs")
     request = app._request(content, [(style, None), (style, "caption"), (content, None)], None, *CHOSEN)
     assert [held.path for held in (request.content, *request.styles)] == ["c.png", "s.png", "s_2.png", "c_2.png"]
     assert request.chosen["size"] == 256  # no larger than the app makes
-    wrong = dict(zip(page.SETTINGS, CHOSEN, strict=True)) | {"style_weight": "<b>"}
+    wrong = dict(zip(visitors.SETTINGS, CHOSEN, strict=True)) | {"style_weight": "<b>"}
     with pytest.raises(gr.Error, match="not a number") as error:
         app._request(content, [(style, None)], None, *wrong.values())
     assert "<" not in str(error.value)
@@ -80,22 +81,22 @@ def test_what_is_asked_for(app: page.App, tmp_path: Path) -> None:
 
 
 def test_values_are_read_as_on_the_command_line() -> None:
-    assert page._axis("style_weight", "log:1:100:3") == Axis("style_weight", (1.0, 10.0, 100.0))
-    assert page._axis("color", "style lab style") == Axis("color", ("style", "lab"))
-    assert page._axis(page.NONE, "1 2") is None
+    assert visitors.axis_of("style_weight", "log:1:100:3") == Axis("style_weight", (1.0, 10.0, 100.0))
+    assert visitors.axis_of("color", "style lab style") == Axis("color", ("style", "lab"))
+    assert visitors.axis_of(visitors.NONE, "1 2") is None
     for name, values in (("seed", "-1"), ("color", "blue"), ("tv_weight", " ")):
         with pytest.raises(gr.Error):
-            page._axis(name, values)
+            visitors.axis_of(name, values)
     for name, values in (("style_weight", "1 2"), ("tv_weight", " ".join(map(str, range(20))))):
-        assert len(page._axis(name, values).values) in (2, 20)  # type: ignore[union-attr]
+        assert len(visitors.axis_of(name, values).values) in (2, 20)  # type: ignore[union-attr]
 
 
 def test_a_line_holds_no_markup() -> None:
-    assert page._plain("a <script>\n alert </script>" + "x" * 400).startswith("a \u2039script\u203a alert")
-    assert not {"<", ">", "\n"} & {*page._plain("<a>\n<b>")} and len(page._plain("x" * 400)) == 300
+    assert visitors.plain("a <script>\n alert </script>" + "x" * 400).startswith("a \u2039script\u203a alert")
+    assert not {"<", ">", "\n"} & {*visitors.plain("<a>\n<b>")} and len(visitors.plain("x" * 400)) == 300
 
 
 def test_a_picture_on_the_way_does_not_grow_on_the_page() -> None:
     small = np.full((24, 32, 3), 0.25, np.float32)
-    assert page._enlarged(small, 64).shape == (288, 384, 3) and (page._enlarged(small, 64) == 64).all()
-    assert page._enlarged(small, 512).shape == (384, 512, 3)
+    assert visitors._enlarged(small, 64).shape == (288, 384, 3) and (visitors._enlarged(small, 64) == 64).all()
+    assert visitors._enlarged(small, 512).shape == (384, 512, 3)

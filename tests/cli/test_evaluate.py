@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 import jaxstyle
-from commandline import QUICK, Said, listing, picture, refused
+from commandline import QUICK, Said, Stream, listing, picture, refused
 from jaxstyle import defaults
 from jaxstyle.cli import evaluating
 from jaxstyle.weights import load_network
@@ -50,6 +51,14 @@ def test_the_facts_are_the_librarys_numbers(call: Callable[..., Said], folder: P
     assert sum(line.startswith("  relu") for line in table) == len(expected.content) + len(expected.style)
 
 
+def test_a_picture_through_a_pipe(call: Callable[..., Said], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture(folder / "r.png", 5)
+    named = json.loads(call("evaluate", "r.png", *PAIR, "--size", "48", "--json").out)
+    monkeypatch.setattr(sys, "stdin", Stream((folder / "r.png").read_bytes()))
+    piped = json.loads(call("evaluate", "-", *PAIR, "--size", "48", "--json").out)
+    assert piped["results"] == [named["results"][0] | {"file": "-"}] and piped["summary"] == named["summary"]
+
+
 def test_a_folder_of_results_with_records(call: Callable[..., Said], folder: Path) -> None:
     (folder / "results").mkdir()
     for name, seed in (("a.png", 1), ("b.png", 2)):
@@ -77,11 +86,9 @@ def test_a_folder_of_results_with_records(call: Callable[..., Said], folder: Pat
 def test_which_network_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jaxstyle.weights.at_hand", lambda name: Path(name) if name == "vgg19" else None)
     monkeypatch.setattr("jaxstyle.cli.resolve.open_network", lambda settings, quiet: settings.network)
-    from jaxstyle.cli.commands.evaluate import Options
-
-    assert [*evaluating._networks(Options(results=("a.png",)))] == [defaults.FULL_NETWORK]
+    assert [*evaluating._networks(evaluating.EvaluateOptions(results=("a.png",)))] == [defaults.FULL_NETWORK]
     monkeypatch.setattr("jaxstyle.weights.at_hand", lambda name: Path(name) if name == "compact" else None)
-    assert [*evaluating._networks(Options(results=("a.png",)))] == [defaults.NETWORK]
+    assert [*evaluating._networks(evaluating.EvaluateOptions(results=("a.png",)))] == [defaults.NETWORK]
 
 
 @pytest.mark.quick

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from commandline import QUICK, Said, listing, picture, pixels, refused, same_record
+from commandline import QUICK, Said, Stream, listing, picture, pixels, refused, same_record
 from jaxstyle.cli.main import main
 from jaxstyle.cli.messages import CommandError
 from jaxstyle.cli.pipes import piped_out, source, tell
@@ -22,17 +22,6 @@ from jaxstyle.errors import InputError
 from jaxstyle.pictures.read import load_picture
 
 OPTIONS = ("--quiet", *QUICK)
-
-
-class Stream(io.TextIOWrapper):
-    """Standard input or output that holds bytes, or is a terminal."""
-
-    def __init__(self, content: bytes = b"", *, terminal: bool = False) -> None:
-        super().__init__(io.BytesIO(content))
-        self.terminal = terminal
-
-    def isatty(self) -> bool:
-        return self.terminal
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """What the tests of the command line share: calls of it, pictures for it, and what every refusal looks like."""
 
+import io
 import json
 import subprocess
 import sys
@@ -20,6 +21,17 @@ class Said(NamedTuple):
     code: int
     out: str
     err: str
+
+
+class Stream(io.TextIOWrapper):
+    """Standard input or output that holds bytes, or is a terminal."""
+
+    def __init__(self, content: bytes = b"", *, terminal: bool = False) -> None:
+        super().__init__(io.BytesIO(content))
+        self.terminal = terminal
+
+    def isatty(self) -> bool:
+        return self.terminal
 
 
 def picture(path: Path, seed: int = 0, channels: int = 3, size: tuple[int, int] = (64, 48)) -> Path:
