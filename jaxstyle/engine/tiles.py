@@ -205,7 +205,7 @@ def _pulled(
         for layer in objective.style_layers:
             weights = _weights(masks, layer, owned[layer], place, cells[layer])
             for own, before, whole, slope in zip(weights, known[layer], sums[layer], slopes[layer], strict=True):
-                found = sums_of(form, form.values(features[layer], before), own, whole.pivot)
+                found = sums_of(form, form.values(features[layer], before), own, pivot=whole.pivot)
                 total += jnp.sum(slope.first * found.first) + jnp.sum(slope.higher * found.higher)
         return total, distances
 
