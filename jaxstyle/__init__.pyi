@@ -2,6 +2,8 @@ from .engine.run import DivergedError as DivergedError
 from .engine.run import Progress as Progress
 from .engine.run import Result as Result
 from .engine.sweep import sweep as sweep
+from .engine.tile_targets import tiled_targets as tiled_targets
+from .engine.tiles import tiled_value_and_grad as tiled_value_and_grad
 from .engine.transfer import transfer as transfer
 from .errors import InputError as InputError
 from .losses import content_loss as content_loss

@@ -47,7 +47,7 @@ def prepare(
 @compiled("program", "scale")
 def _prepared_pictures(
     network: Network, inputs: Inputs, before: Array | None, *, program: Program, scale: Scale
-) -> tuple[Image, list[Image], Regions | None, Image]:
+) -> tuple[Image, list[Array], Regions | None, Image]:
     """All of a scale that needs no features: content, styles, regions, and the image to begin with."""
     content, styles = _pictures(network, inputs, program, scale)
     regions = None if inputs.masks is None else _regions(network, inputs, content, program, scale)

@@ -264,6 +264,7 @@ class SteppedOutside:
         """The same with this learning rate, where the solver has one."""
         if rate is None:
             return self
+        rate = jnp.array(rate)  # a copy: a state, which has it, is used up
         return dataclasses.replace(self, solver=dataclasses.replace(self.solver, rate=rate))  # type: ignore[type-var]
 
     def init(self, value_and_grad: ValueAndGrad, image: Image) -> Any:

@@ -100,7 +100,8 @@ def _statistics(
     def gather(place: Any) -> Any:
         return gathered(network, style, place, masks, before, layers=layers, form=form, tiling=tiling)
 
-    return {layer: statistic_of(form, sums, known[layer]) for layer, (sums,) in summed(tiling, form, gather).items()}
+    found = summed(tiling, form, gather)
+    return {layer: statistic_of(form, sums, known=known[layer]) for layer, (sums,) in found.items()}
 
 
 def _shapes(network: Network, picture: Picture, layers: tuple[str, ...]) -> dict[str, Any]:

@@ -155,21 +155,22 @@ def _judged(
     return value, slopes
 
 
+# Two programs, since one for value and gradient keeps the differences of all neighbours.
+
+
 @compiled("objective")
-def _begun(
-    targets: Targets, weights: Weights, image: Image, *, objective: Objective
-) -> tuple[Image, Scalar, Image, list[Array]]:
-    """What the network is to see of an image, the variation, the gradient of its weighted value; and the squares of the
-    content's features, by layer and position."""
-    squares = [jnp.sum(float32(targets.content[layer]) ** 2, -1) for layer in objective.content_layers]
-    seen = painted(targets.regions, image)
+def _measured(targets: Targets, image: Image, *, objective: Objective) -> tuple[Scalar, list[Array]]:
+    """The variation; and the squares of the content's features, by layer and position."""
+    # Row by row, or all of the squares would be kept until they are summed.
+    of_row = functools.partial(jax.lax.map, lambda row: jnp.sum(float32(row) ** 2, -1))
+    squares = [of_row(targets.content[layer]) for layer in objective.content_layers]
+    return objective.formula.variation(image), squares
 
-    def term(seen: Image) -> tuple[Scalar, Scalar]:
-        value = objective.formula.variation(seen)
-        return jnp.asarray(weights.variation * value), value
 
-    gradient, value = jax.grad(term, has_aux=True)(seen)
-    return seen, value, gradient, squares
+@compiled("objective")
+def _begun(weights: Weights, image: Image, *, objective: Objective) -> Image:
+    """The gradient of the weighted variation."""
+    return jax.grad(lambda image: jnp.asarray(weights.variation * objective.formula.variation(image)))(image)
 
 
 @compiled("objective", "form", "tiling", donated=("gradient",))
@@ -205,7 +206,7 @@ def _pulled(
         for layer in objective.style_layers:
             weights = _weights(masks, layer, owned[layer], place, cells[layer])
             for own, before, whole, slope in zip(weights, known[layer], sums[layer], slopes[layer], strict=True):
-                found = sums_of(form, form.values(features[layer], before), own, whole.pivot)
+                found = sums_of(form, form.values(features[layer], before), own, pivot=whole.pivot)
                 total += jnp.sum(slope.first * found.first) + jnp.sum(slope.higher * found.higher)
         return total, distances
 
@@ -254,11 +255,12 @@ class TiledLoss:
     Attributes:
       objective: layers and formulae.
       tiling: where the tiles lie.
-      begin, gather, judge, pull: programs.
+      measure, begin, gather, judge, pull: programs.
     """
 
     objective: Objective
     tiling: Tiling
+    measure: Any
     begin: Any
     gather: Any
     judge: Any
@@ -271,6 +273,7 @@ class TiledLoss:
         return cls(
             objective,
             tiling,
+            functools.partial(_measured, objective=objective),
             functools.partial(_begun, objective=objective),
             functools.partial(gathered, layers=objective.style_layers, form=form, tiling=tiling),
             functools.partial(_judged, objective=objective, form=form),
@@ -292,34 +295,37 @@ class TiledLoss:
         """Compiles for arrays of these shapes, see `Compiled.ahead`; and the result as shapes."""
         form, place = _form(objective), jax.ShapeDtypeStruct((3, 2), jnp.int32)
         masks, known = _masks(targets), jax.eval_shape(functools.partial(_known, form), targets)
-        begin, (seen, _, gradient, _) = _begun.ahead(targets, weights, image, objective=objective, placed=placed)
+        measure, _ = _measured.ahead(targets, image, objective=objective, placed=placed)
+        begin, gradient = _begun.ahead(weights, image, objective=objective, placed=placed)
         shares = targets.regions and targets.regions.shares
         gather, sums = gathered.ahead(
-            network, seen, place, masks, known, layers=objective.style_layers, form=form, tiling=tiling, placed=placed
+            network, image, place, masks, known, layers=objective.style_layers, form=form, tiling=tiling, placed=placed
         )
         judge, (style, slopes) = _judged.ahead(
             targets.style, sums, shares, weights, objective=objective, form=form, placed=placed
         )
         factors = jax.ShapeDtypeStruct((len(objective.content_layers),), jnp.float32)
-        pulled = (network, seen, gradient, place, targets.content, factors, masks, known, sums, slopes)
+        pulled = (network, image, gradient, place, targets.content, factors, masks, known, sums, slopes)
         pull, _ = _pulled.ahead(*pulled, objective=objective, form=form, tiling=tiling, placed=placed)
         terms: Any = LossTerms(*[style] * len(LossTerms._fields))
-        return cls(objective, tiling, begin, gather, judge, pull), ((style, terms), gradient)
+        return cls(objective, tiling, measure, begin, gather, judge, pull), ((style, terms), gradient)
 
     @property
     def programs(self) -> list[Any]:
         """All of them."""
-        return [self.begin, self.gather, self.judge, self.pull]
+        return [self.measure, self.begin, self.gather, self.judge, self.pull]
 
     def __call__(self, problem: tuple[Network, Targets, Weights], image: Image) -> Any:
         """((total, terms), gradient), as `jax.value_and_grad` of the whole picture's loss has it."""
         network, targets, weights = problem
         regions, form = targets.regions, _form(self.objective)
         masks, known = _masks(targets), _known(form, targets)
-        seen, variation, gradient, squares = self.begin(targets, weights, image)
+        seen = painted(regions, image)
+        variation, squares = self.measure(targets, seen)
         sums = summed(self.tiling, form, lambda place: self.gather(network, seen, place, masks, known))
         style, slopes = self.judge(targets.style, sums, regions and regions.shares, weights)
         factors = _content_factors(self.objective, targets, squares)
+        gradient = self.begin(weights, seen)
         scaled, content = jnp.asarray(factors, image.dtype) * weights.content, 0.0
         for place in self.tiling.places():
             gradient, own = self.pull(
@@ -336,7 +342,7 @@ def _form(objective: Objective) -> Additive:
     return ADDITIVE[objective.formula.style]
 
 
-def _masks(targets: Targets) -> LayerMasks:
+def _masks(targets: Targets) -> Any:  # `LayerMasks`, or shapes of them
     return None if targets.regions is None else targets.regions.masks
 
 

@@ -75,7 +75,7 @@ class Additive(NamedTuple):
     values: Callable[[Features, Any], Features] = lambda features, _: float32(features)
 
 
-def sums_of(form: Additive, values: Features, weights: Mask, pivot: Float[Array, " c"] | None = None) -> Sums:
+def sums_of(form: Additive, values: Features, weights: Mask, *, pivot: Float[Array, " c"] | None = None) -> Sums:
     """The sums over the positions of a part, with these weights.
 
     Without a pivot it is the part's own mean, about which sums keep most digits; of values that are not centred, 0.
@@ -121,7 +121,7 @@ def _shifted(powers: Sequence[Any], apart: Any, k: int) -> Any:
     return sum(math.comb(k, j) * powers[j] * apart ** (k - j) for j in range(k + 1))
 
 
-def statistic_of(form: Additive, sums: Sums, known: Any = None) -> Any:
+def statistic_of(form: Additive, sums: Sums, *, known: Any = None) -> Any:
     """The statistic of a style, or picture, with these sums."""
     apart = over(sums.first, sums.weight)
     return form.statistic(sums.pivot + apart, apart, over(sums.higher, sums.weight), known)
@@ -129,7 +129,7 @@ def statistic_of(form: Additive, sums: Sums, known: Any = None) -> Any:
 
 def loss_of(form: Additive, sums: Sums, target: Any) -> Scalar:
     """The loss of a layer with these sums, for a style with this statistic."""
-    return form.distance(statistic_of(form, sums, form.known(target)), target)
+    return form.distance(statistic_of(form, sums, known=form.known(target)), target)
 
 
 def _gram(mean: Array, apart: Array, products: Array, known: None) -> Array:
