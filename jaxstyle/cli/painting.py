@@ -21,6 +21,7 @@ from jaxstyle.cli.sources import Sources
 from jaxstyle.cli.startup import release_freed_memory
 from jaxstyle.cli.stopping import STOPPED
 from jaxstyle.cli.terminal import StepsBar
+from jaxstyle.cli.upscaling import check_enlarged, enlarged
 from jaxstyle.engine.plan import runs_on_cpu
 from jaxstyle.engine.run import DivergedError, Progress, Result
 from jaxstyle.engine.transfer import transfer
@@ -43,6 +44,7 @@ class Painting:
     def __post_init__(self) -> None:
         self.latest: Progress | None = None
         self.began = time.time()
+        check_enlarged(self.sources.content, self.settings.upscale, self.sources.out)
         self.origin = origin(self.sources, self.settings)  # now, while all the files are there
 
     def run(self) -> int:
@@ -103,7 +105,8 @@ class Painting:
     def _announce(self, saved: Path, result: Result) -> None:
         final, seconds = result.final, time.time() - self.began
         terms = f"content {float(final.content):.3g}, style {float(final.style):.3g}"
-        details = f": {_size(result.image)}, {terms}, {seconds:.0f} s"
+        height, width = (side * (self.settings.upscale or 1) for side in result.image.shape[:2])
+        details = f": {width} x {height}, {terms}, {seconds:.0f} s"
         print(f"{name_of(saved)}{'' if self.quiet else details}")
 
     def _keep(self, status: str, image: Any = None, step: int | None = None) -> str:
@@ -143,6 +146,8 @@ class Painting:
         record = {"status": status, **self.origin, "seconds": round(time.time() - self.began, 1), **extra}
         content, place = self.sources.content, self.outputs.free(path)
         shows = finished(self.settings.color, image, content)
+        if status == "done":
+            shows = enlarged(shows, self.settings.upscale)
         with explained(place):
             save_result(place, shows, content.alpha, record, overwrite=self.outputs.overwrite)
         return place

@@ -291,6 +291,7 @@ SPACINGS: dict[str, Callable[[float, float, int], list[float]]] = {
 SIDE = Whole(*SIDES)
 SEED = Whole(0, 2**32 - 1)  # more bits than that JAX would drop
 STEPS = Whole(1, 10**6)
+UPSCALE = Whole(min(defaults.UPSCALE_FACTORS), max(defaults.UPSCALE_FACTORS))
 LANES = Whole(1, 10_000)
 NUMBER = Number()
 POSITIVE = Number(above=True)

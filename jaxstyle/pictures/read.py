@@ -286,9 +286,7 @@ def _upright_size(stored: Stored) -> tuple[int, int]:
     return (width, height) if stored.orientation >= 5 else (height, width)
 
 
-def _target_size(
-    name: str, height: int, width: int, size: int | None, multiple: int, smallest: int
-) -> tuple[int, int]:
+def _target_size(name: str, height: int, width: int, size: int | None, multiple: int, smallest: int) -> tuple[int, int]:
     """(height, width) with `size` as the long side, the other in proportion, but for what makes it a multiple."""
     long, short = max(height, width), min(height, width)
     if size is None:

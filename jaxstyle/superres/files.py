@@ -16,7 +16,7 @@ import numpy as np
 from jaxstyle.defaults import UPSCALE_FACTORS, UPSCALERS
 from jaxstyle.errors import InputError
 from jaxstyle.files import StrPath, shown
-from jaxstyle.superres.network import Upscaler, UpscaleNetwork
+from jaxstyle.superres.network import UpscaleNetwork, Upscaler
 from jaxstyle.types import Params
 from jaxstyle.weights import formats
 from jaxstyle.weights.formats import WeightsFile, arrays_of, layer_from
@@ -136,5 +136,3 @@ def initial(module: UpscaleNetwork, key: jax.Array) -> Params:
     """Parameters before training."""
     found = module.init(key, jnp.zeros((1, 1, 3)), module.factors[0])
     return dict(found["params"])
-
-

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, UInt8
 from jaxstyle.losses import relative_error
 from jaxstyle.networks import Network
 from jaxstyle.onepass.train_styles import LAST, MEAN, WARM_UP, Training
+from jaxstyle.ops.compile import compiler_options
 from jaxstyle.superres.bicubic import enlarge_bicubic, resize_bicubic
 from jaxstyle.superres.network import Upscaler, unshuffled
 from jaxstyle.types import Features, Params
@@ -19,6 +20,7 @@ from jaxstyle.types import Features, Params
 LAYERS = ("relu2_1", "relu3_1")  # that the perceptual objective compares
 PIXELS = 0.5  # weight of the mean absolute error of pixels in it
 RIDGE = 1e-6
+STEEPEST = 0.5  # norm of the gradient, which is cut down to it
 
 Batch = UInt8[Array | np.ndarray, "n side side 3"]
 
@@ -65,11 +67,13 @@ def make_steps(
       judge: gives the features of the perceptual objective; None: by pixels.
     """
     module = upscaler.module
-    schedule = optax.warmup_cosine_decay_schedule(0.0, rate, min(WARM_UP, steps // 10 + 1), steps, LAST * rate)
-    solver = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule, b2=0.99))
+    schedule = optax.warmup_cosine_decay_schedule(0.0, rate, min(WARM_UP, steps // 10), steps, LAST * rate)
+    solver = optax.chain(optax.clip_by_global_norm(STEEPEST), optax.adam(schedule, b2=0.99))
     turns = turns_of(module.factors)
 
-    def stepped(training: Training, batch: Array, judge: Network | None, factor: int) -> tuple[Training, Any]:
+    def stepped(
+        training: Training, batch: Array, judge: Network | None, decay: Array, factor: int
+    ) -> tuple[Training, Any]:
         side = batch.shape[1] // max(module.factors) * factor  # so that all factors have small pictures of one size
         crops = batch[:, :side, :side].astype(jnp.float32) / 255
 
@@ -79,14 +83,16 @@ def make_steps(
         gradient, terms = jax.grad(loss, has_aux=True)(training.params)
         updates, state = solver.update(gradient, training.solver, training.params)
         moved: Any = optax.apply_updates(training.params, updates)  # type: ignore[arg-type]
-        mean = jax.tree.map(lambda m, x: MEAN * m + (1 - MEAN) * x, training.mean, moved)
+        mean = jax.tree.map(lambda m, x: decay * m + (1 - decay) * x, training.mean, moved)
         return Training(moved, mean, state), terms
 
-    step = jax.jit(stepped, static_argnums=3)
+    options = compiler_options(platform=jax.default_backend())
+    step = jax.jit(stepped, static_argnums=4, compiler_options=options)
 
     def take(training: Training, batch: Batch, number: int) -> tuple[Training, Mapping[str, Any]]:
         factor = turns[number % len(turns)]
-        training, terms = step(training, jnp.asarray(batch), judge, factor)
+        decay = jnp.float32(min(MEAN, (number + 1) / (number + 10)))  # of few steps the mean is over a few
+        training, terms = step(training, jnp.asarray(batch), judge, decay, factor)
         return training, {f"{name} x{factor}": value for name, value in terms.items()}
 
     params = jax.tree.map(jnp.asarray, dict(upscaler.params))
@@ -140,7 +146,7 @@ def fitted_heads(
 
 
 def patches_of(features: Features) -> Float[Array, "_ _"]:
-    """At each position the features under a 3x3 kernel, in its order, zeros beyond the border, and a one for the bias."""
+    """At each position the features under a 3x3 kernel, in its order, zeros beyond borders, and a one for the bias."""
     h, w, c = features.shape
     padded = jnp.pad(features, ((1, 1), (1, 1), (0, 0)))
     under = [padded[i : i + h, j : j + w] for i in range(3) for j in range(3)]

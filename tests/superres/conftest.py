@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from jaxstyle.superres.files import initial
-from jaxstyle.superres.network import Upscaler, UpscaleNetwork
+from jaxstyle.superres.network import UpscaleNetwork, Upscaler
 
 
 @pytest.fixture

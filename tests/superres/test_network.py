@@ -7,7 +7,7 @@ import pytest
 
 from jaxstyle.superres.bicubic import enlarge_bicubic
 from jaxstyle.superres.files import initial
-from jaxstyle.superres.network import Upscaler, UpscaleNetwork
+from jaxstyle.superres.network import UpscaleNetwork, Upscaler
 
 pytestmark = pytest.mark.quick
 

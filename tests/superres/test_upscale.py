@@ -65,7 +65,7 @@ def test_tiles_cover_a_line_once_are_of_one_length_and_see_their_surroundings(le
     for span in found:
         assert span.start == 0 or span.start <= span.first - margin
         assert span.stop == length or span.stop >= span.last + margin
-        assert 0 <= span.start and span.stop <= length
+        assert span.start >= 0 and span.stop <= length
 
 
 @pytest.mark.parametrize("size", [(1, 1), (4, 4), (1, 7)])

@@ -100,7 +100,7 @@ def run(options: Options) -> int:
     if refused and code == 0:
         say(f"jaxstyle: {len(refused)} of {len(files)} pictures failed: {'; '.join(refused)}")
     if others:
-        say(f"jaxstyle: {named(others)}")
+        say(f"jaxstyle: {passed_over(others)}")
     return code or int(bool(refused))
 
 
@@ -117,7 +117,7 @@ def contents_of(given: Sequence[str]) -> tuple[list[str], list[str]]:
         pictures = [x for x in inside if _is_picture(x)]
         rest = [x for x in inside if x not in set(pictures)]
         if not pictures:
-            named = f"; {named(rest)}" if rest else ""
+            named = f"; {passed_over(rest)}" if rest else ""
             raise InputError(f"the folder {shown(path)} has no pictures in it{named}")
         found, others = found + pictures, others + rest
     found, others = list(dict.fromkeys(found)), list(dict.fromkeys(others))
@@ -135,7 +135,7 @@ def _is_picture(path: str) -> bool:
     return kind is not None and kind.picture
 
 
-def named(others: Sequence[str]) -> str:
+def passed_over(others: Sequence[str]) -> str:
     """The files that are no pictures, in part of a line."""
     names = ", ".join(shown(path) for path in others[:MOST_NAMED])
     more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Annotated
 
 from jaxstyle import defaults
-from jaxstyle.cli.commands.batch import contents_of, file_names, named
+from jaxstyle.cli.commands.batch import contents_of, file_names, passed_over
 from jaxstyle.cli.folder import results_folder
 from jaxstyle.cli.messages import say
 from jaxstyle.cli.options import Reading
 from jaxstyle.cli.outputs import Outputs
 from jaxstyle.cli.parser import Named, Positional
 from jaxstyle.cli.sources import short_stem
-from jaxstyle.cli.values import Choice, Text, Whole
+from jaxstyle.cli.values import UPSCALE, Choice, Text
 from jaxstyle.errors import InputError
 from jaxstyle.files import shown
 from jaxstyle.pictures.read import own_size
@@ -40,7 +40,7 @@ class Options(Reading):
     """
 
     pictures: Annotated[tuple[str, ...], Positional(Text("IMAGE"), "+")]
-    scale: Annotated[int, Whole(min(defaults.UPSCALE_FACTORS), max(defaults.UPSCALE_FACTORS))] = defaults.UPSCALE
+    scale: Annotated[int, UPSCALE] = defaults.UPSCALE
     sharp: Annotated[str, Choice(defaults.UPSCALERS, "HOW")] = defaults.UPSCALERS[0]
     weights: Annotated[str | None, Text("FILE")] = None
     out: Annotated[str | None, Text("OUT"), Named("-o", "--out")] = None
@@ -61,7 +61,7 @@ def run(options: Options) -> int:
         names = [f"{Path(name).stem}_x{options.scale}.png" for name in file_names(files)]
         code = _enlarge(options, files, [folder / name for name in names])
     if others:
-        say(f"jaxstyle: {named(others)}")
+        say(f"jaxstyle: {passed_over(others)}")
     return code
 
 
