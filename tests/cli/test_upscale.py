@@ -17,11 +17,6 @@ pytestmark = [pytest.mark.quick, pytest.mark.usefixtures("folder")]
 INPUTS = {"c.png", "s.png"}
 
 
-@pytest.fixture(autouse=True)
-def _process_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upscaling, "start_jax", lambda: None)
-
-
 def levels(image: np.ndarray) -> np.ndarray:
     return np.rint(np.asarray(image) * 255)
 
