@@ -30,7 +30,7 @@ def load_upscaler(network: StrPath = "pixel") -> Upscaler:
     """A network that makes pictures larger.
 
     Args:
-      network: "pixel", as near as it can be in each pixel; "perceptual", sharper to the eye; or a file (.h5) that
+      network: "pixel", as near as it can be in each pixel; "perceptual", near in what `compact` sees; or a file (.h5) that
         `save_upscaler` or `jaxstyle train-upscale` wrote.
 
     Raises:

@@ -32,7 +32,8 @@ class Options(Reading):
     Attributes:
       pictures: pictures, or folders of pictures
       scale: times as wide and as high
-      sharp: pixel: as near as it can be in each pixel. perceptual: sharper to the eye, with detail that may be made up
+      sharp: pixel: as near as it can be in each pixel. perceptual: near in what compact sees; as shipped a short
+        training, which leaves a faint grid
       weights: another network, of jaxstyle train-upscale (.h5)
       out: result, or folder for the results (default: IMAGE_xN.png, here)
       overwrite: replace files that are there and not jaxstyle's own, too
