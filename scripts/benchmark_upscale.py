@@ -2,8 +2,8 @@
 benchmark.py.
 
 Pictures are cut to a multiple of the scale and made smaller by MATLAB's bicubic, to 8 bits. What is compared is the
-luminance Y of BT.601 (16 to 235 of 255), of results in 8 bits, without `scale` pixels at each border. A grey picture, of
-one channel in its file, is its own luminance, 0 to 255, as MATLAB's programs have it: Set14 has one, and as a colour
+luminance Y of BT.601 (16 to 235 of 255), of results in 8 bits, without `scale` pixels at each border. A grey picture,
+of one channel in its file, is its own luminance, 0 to 255, as MATLAB's programs have it: Set14 has one, and as a colour
 picture it would count 1.3 dB higher.
 """
 

@@ -42,7 +42,7 @@ import jax
 import pytest
 
 from commandline import Said, picture
-from jaxstyle.cli import cells, compare_networks, startup
+from jaxstyle.cli import cells, compare_networks, startup, upscaling
 from jaxstyle.cli.main import main
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -89,7 +89,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(here)
     picture(here / "c.png", 1)
     picture(here / "s.png", 2)
-    for module in (startup, cells, compare_networks):
+    for module in (startup, cells, compare_networks, upscaling):
         monkeypatch.setattr(module, "start_jax", lambda **_: None)
     monkeypatch.delenv("JAXSTYLE_DEBUG", raising=False)
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):

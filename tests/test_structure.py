@@ -43,9 +43,9 @@ PURE = {
         "engine",
     ),
     *("pictures.color", "pictures.metrics", "studies.prior", "studies.reconstruct", "studies.texture"),
-    *("studies.compare", "studies.evaluate", "studies.features"),
+    *("studies.compare", "studies.evaluate", "studies.features", "superres.bicubic", "superres.network"),
     *("onepass.style_network", "onepass.decoders", "onepass.transforms", "onepass.painters", "onepass.stylize"),
-    *("onepass.train_styles", "onepass.fit_decoders", "training.adam"),
+    *("onepass.train_styles", "onepass.fit_decoders", "training.adam", "superres.train", "superres.upscale"),
 }
 # Arguments with a default that the documented surface lets a caller give by position.
 POSITIONAL = {
@@ -55,6 +55,7 @@ POSITIONAL = {
     ("load_network", "weights"),
     ("load_styles", "path"),
     ("load_any_style", "path"),
+    ("load_upscaler", "network"),
 }
 
 FILES = {
@@ -144,11 +145,12 @@ def test_a_foreign_library_is_known_to_one_room():
         return {room(name) for name in users(library)}
 
     assert rooms("jaxopt") == {"solvers"} and rooms("optax") == {"solvers", "training"}
-    assert rooms("flax") == {"networks"}
+    assert rooms("grain") == rooms("orbax") == {"training"}
+    assert rooms("flax") == {"networks", "onepass", "superres"}
     assert rooms("h5py") == rooms("requests") == {"weights"}
     assert rooms("tifffile") == {"pictures"}
     assert rooms("matplotlib") == {"studies"} and rooms("rich") == {"cli"}
-    assert rooms("PIL") == {"pictures", "report"}
+    assert rooms("PIL") == {"pictures", "report", "training"}
     assert rooms("gradio") == rooms("pandas") == {"app"} and users("shtab") == {"cli.commands.completion"}
     assert not users("lazy_loader")  # but the package itself, for its public names
 

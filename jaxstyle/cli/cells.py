@@ -32,6 +32,7 @@ from jaxstyle.cli.starting import start_of
 from jaxstyle.cli.startup import start_jax
 from jaxstyle.cli.stopping import STOPPED
 from jaxstyle.cli.terminal import SweepBar
+from jaxstyle.cli.upscaling import check_enlarged, enlarged
 from jaxstyle.engine.plan import make_plan
 from jaxstyle.engine.run import Progress, Result
 from jaxstyle.engine.sweep import batches, lanes_at_once
@@ -238,6 +239,8 @@ class SweepJob:
         }
         content, out = task.sources.content, task.sources.out
         shows = finished(task.settings.color, result.image, content)
+        if finite:
+            shows = enlarged(shows, task.settings.upscale)
         with self.outputs.writing(out, out.with_suffix(".json")):
             save_result(out, shows, content.alpha, record, overwrite=self.outputs.overwrite)
         self.records[task.index] = plain_values(record)
@@ -333,6 +336,8 @@ def tasks_of(
     """Cells, each with its options and pictures, made ready to run; and their networks."""
     start_jax(distributed=distributed, lanes=lanes or len(cells))
     settings = [resolve(cell, sources.size, short_side=sources.short_side) for _, cell, sources in cells]
+    for s, (_, _, sources) in zip(settings, cells, strict=True):
+        check_enlarged(sources.content, s.upscale, sources.out)
     distinct = {network_key(s): s for s in settings}
     # Made ready for steps here, since cells of several sizes share a network.
     networks = {key: open_for(s, quiet).for_steps((s.size, s.size)) for key, s in distinct.items()}

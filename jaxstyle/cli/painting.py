@@ -23,6 +23,7 @@ from jaxstyle.cli.starting import start_of
 from jaxstyle.cli.startup import release_freed_memory
 from jaxstyle.cli.stopping import STOPPED
 from jaxstyle.cli.terminal import StepsBar
+from jaxstyle.cli.upscaling import check_enlarged, enlarged
 from jaxstyle.engine.plan import runs_on_cpu
 from jaxstyle.engine.run import DivergedError, Progress, Result
 from jaxstyle.engine.transfer import transfer
@@ -49,6 +50,7 @@ class Painting:
     def __post_init__(self) -> None:
         self.latest: Progress | None = None
         self.began = time.time()
+        check_enlarged(self.sources.content, self.settings.upscale, self.sources.out)
         self.origin = origin(self.sources, self.settings)  # now, while all the files are there
 
     def run(self) -> int:
@@ -112,7 +114,8 @@ class Painting:
     def _announce(self, saved: Path, record: Mapping[str, Any], result: Result) -> None:
         final, seconds = result.final, time.time() - self.began
         terms = f"content {float(final.content):.3g}, style {float(final.style):.3g}"
-        details = f": {_size(result.image)}, {terms}, {seconds:.0f} s"
+        height, width = (side * (self.settings.upscale or 1) for side in result.image.shape[:2])
+        details = f": {width} x {height}, {terms}, {seconds:.0f} s"
         name = OUTPUT if self.piped else name_of(saved)
         self.tell(f"{name}{'' if self.quiet else details}", saved, record)
 
@@ -161,6 +164,8 @@ class Painting:
         record = {"status": status, **self.origin, **tile, "seconds": round(time.time() - self.began, 1), **extra}
         content, place = self.sources.content, self.outputs.free(path)
         shows = finished(self.settings.color, image, content)
+        if status == "done":
+            shows = enlarged(shows, self.settings.upscale)
         with explained(place):
             save_result(place, shows, content.alpha, record, overwrite=self.outputs.overwrite)
         height, width = shows.shape[:2]

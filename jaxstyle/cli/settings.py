@@ -24,6 +24,7 @@ from jaxstyle.cli.values import (
     SOLVER,
     STEPS,
     STYLE_LOSS,
+    UPSCALE,
     Choice,
     Table,
     Text,
@@ -64,11 +65,13 @@ class SizeSettings:
       min_size: where coarse-to-fine starts; equal to --size: a single size (default: {COARSEST})
       margin: pixels to paint beyond each border, and cut off (default: {MARGIN} with --mix-layers, which leaves a frame
         there; else 0)
+      upscale: makes the result so many times as large in the end, as jaxstyle upscale does: 2, 3 or 4 (default: off)
     """
 
     size: Annotated[int, SIDE] = defaults.SIZE
     min_size: Annotated[int | None, SIDE] = None
     margin: Annotated[int, Whole(0, SIDES[1])] = 0
+    upscale: Annotated[int | None, UPSCALE, FIXED] = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,10 +1,12 @@
-"""Pictures on their way to larger ones."""
+"""Pictures on their way to larger ones: those of `jaxstyle upscale`, and results with `--upscale`."""
 
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from jaxstyle.cli.machine import available_memory
 from jaxstyle.cli.messages import CommandError, name_of, say
@@ -15,7 +17,7 @@ from jaxstyle.cli.stopping import STOPPED
 from jaxstyle.cli.terminal import TilesBar
 from jaxstyle.errors import InputError
 from jaxstyle.files import shown
-from jaxstyle.pictures.read import load_picture, own_size
+from jaxstyle.pictures.read import Picture, load_picture, own_size
 from jaxstyle.superres.files import file_of, load_upscaler
 from jaxstyle.superres.upscale import upscale_in_tiles, upscale_plane
 from jaxstyle.weights.registry import digest
@@ -88,6 +90,17 @@ class Upscaling:
             raise CommandError(f"not enough memory for {shown(file)}; a smaller --scale helps") from error
         size = f": {image.shape[1]} x {image.shape[0]}, {time.time() - began:.1f} s"
         bar.result(f"{name_of(place)}{'' if self.quiet else size}")
+
+
+def enlarged(image: Any, scale: int | None) -> Any:
+    """A result in the size in which it is saved."""
+    return image if scale is None else upscale_in_tiles(np.asarray(image), scale)
+
+
+def check_enlarged(picture: Picture, scale: int | None, out: Path) -> None:
+    """Raises `InputError` unless a result of this picture's size will fit into memory when it is made larger."""
+    if scale is not None:
+        check_memory(picture.pixels.shape[:2], scale, str(out))
 
 
 def check_memory(size: tuple[int, int], scale: int, file: str, available: int | None = None) -> None:

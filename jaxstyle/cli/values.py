@@ -294,6 +294,7 @@ SIDE = Whole(*SIDES)
 SEED = Whole(0, 2**32 - 1)  # more bits than that JAX would drop
 STEPS = Whole(1, 10**6)
 TILE = Whole(64, SIDES[1])  # with smaller ones nearly all of the work is on borders
+UPSCALE = Whole(min(defaults.UPSCALE_FACTORS), max(defaults.UPSCALE_FACTORS))
 LANES = Whole(1, 10_000)
 NUMBER = Number()
 POSITIVE = Number(above=True)

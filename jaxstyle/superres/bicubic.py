@@ -1,4 +1,4 @@
-"""Bicubic resampling as MATLAB's `imresize` has it, by which the literature on super-resolution makes its small pictures.
+"""Bicubic resampling as MATLAB's `imresize` has it, by which papers on super-resolution make small pictures.
 
 Keys' cubic with a = -1/2 (Keys 1981, https://doi.org/10.1109/TASSP.1981.1163711). When shrinking it is widened by the
 factor, so that nothing aliases; weights are normalised to one; beyond its border a picture goes on as in a mirror.

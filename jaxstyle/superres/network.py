@@ -1,8 +1,8 @@
 """The network that makes pictures larger: features at the small size, and pixels shuffled into place at the end.
 
-Residual blocks without normalisation, as EDSR's (Lim et al. 2017, https://arxiv.org/abs/1707.02921), few and narrow; one
-trunk and, for each factor, one last convolution whose channels are the pixels of a block (sub-pixel convolution, Shi et
-al. 2016, https://arxiv.org/abs/1609.05158). What it computes is what bicubic enlargement leaves out.
+Residual blocks without normalisation, as EDSR's (Lim et al. 2017, https://arxiv.org/abs/1707.02921), few and narrow;
+one trunk and, for each factor, one last convolution whose channels are the pixels of a block (sub-pixel convolution,
+Shi et al. 2016, https://arxiv.org/abs/1609.05158). What it computes is what bicubic enlargement leaves out.
 """
 
 import flax.linen as nn

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, UInt8
 
 from jaxstyle.losses import relative_error
 from jaxstyle.networks import Network
+from jaxstyle.ops.compile import compiler_options
 from jaxstyle.superres.bicubic import enlarge_bicubic, resize_bicubic
 from jaxstyle.superres.network import Upscaler, unshuffled
 from jaxstyle.training.adam import Training, begin
@@ -18,6 +19,7 @@ from jaxstyle.types import Features, Params
 LAYERS = ("relu2_1", "relu3_1")  # that the perceptual objective compares
 PIXELS = 0.5  # weight of the mean absolute error of pixels in it
 RIDGE = 1e-6
+STEEPEST = 0.5  # norm of the gradient, which is cut down to it
 
 Batch = UInt8[Array | np.ndarray, "n side side 3"]
 
@@ -64,7 +66,9 @@ def make_steps(
       judge: gives the features of the perceptual objective; None: by pixels.
     """
     module = upscaler.module
-    first, update = begin(jax.tree.map(jnp.asarray, dict(upscaler.params)), rate=rate, steps=steps, clip=1.0, b2=0.99)
+    first, update = begin(
+        jax.tree.map(jnp.asarray, dict(upscaler.params)), rate=rate, steps=steps, clip=STEEPEST, b2=0.99
+    )
     turns = turns_of(module.factors)
 
     def stepped(
@@ -79,7 +83,8 @@ def make_steps(
         gradient, terms = jax.grad(loss, has_aux=True)(training.params)
         return update(training, gradient, number), terms
 
-    step = jax.jit(stepped, static_argnums=4)
+    options = compiler_options(platform=jax.default_backend())
+    step = jax.jit(stepped, static_argnums=4, compiler_options=options)
 
     def take(training: Training, batch: Batch, number: int) -> tuple[Training, Mapping[str, Any]]:
         factor = turns[number % len(turns)]
@@ -136,7 +141,7 @@ def fitted_heads(
 
 
 def patches_of(features: Features) -> Float[Array, "_ _"]:
-    """At each position the features under a 3x3 kernel, in its order, zeros beyond the border, and a one for the bias."""
+    """At each position the features under a 3x3 kernel, in its order, zeros beyond borders, and a one for the bias."""
     h, w, c = features.shape
     padded = jnp.pad(features, ((1, 1), (1, 1), (0, 0)))
     under = [padded[i : i + h, j : j + w] for i in range(3) for j in range(3)]

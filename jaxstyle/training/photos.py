@@ -91,4 +91,5 @@ class RandomCrop(grain.transforms.RandomMap):
 def crops(photos: Photos, *, side: int, batch: int, seed: int) -> Any:
     """An endless, saveable iterator of batches (batch, side, side, 3), uint8."""
     source: Any = grain.MapDataset.source(photos.pictures).seed(seed).shuffle().repeat()
-    return iter(source.random_map(RandomCrop(side)).batch(batch).to_iter_dataset())
+    whole = source.random_map(RandomCrop(side)).batch(batch, drop_remainder=True)  # what is endless has no last batch
+    return iter(whole.to_iter_dataset())

@@ -20,8 +20,8 @@ def keys(x):
 
 
 def resampled(line, scale):
-    """A line of pixels by the definition: each sample is a sum over all pixels, of the line and its mirror images, under
-    the kernel, which is as wide as the samples are apart where they are farther apart than the pixels."""
+    """A line of pixels by the definition: each sample is a sum over pixels, of the line and its mirror images, under
+    the kernel, which is as wide as the samples are apart where they are farther apart than pixels."""
     length, shrink = len(line), min(scale, 1.0)
     found = []
     for i in range(math.ceil(length * scale)):

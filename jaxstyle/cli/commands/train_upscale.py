@@ -1,10 +1,12 @@
 """Train a network that makes pictures larger, on photographs.
 
-Writes FILE.h5, for jaxstyle upscale --weights. Photographs are made smaller and the network learns to undo it: by pixels,
-or from a network so trained by what compact sees. The same command again goes on where it was stopped: checkpoints lie
-in FILE.training beside it, which may be removed in the end. Needs Grain and Orbax: pip install 'jaxstyle[train]'.
+Writes FILE.h5, for jaxstyle upscale --weights. Photographs are made smaller and the network learns to undo it: by
+pixels, or from a network so trained by what compact sees. The same command again goes on where it was stopped:
+checkpoints lie in FILE.training beside it, which may be removed in the end. Needs Grain and Orbax:
+pip install 'jaxstyle[train]'.
 """
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,6 +21,7 @@ from jaxstyle.files import shown
 
 LOOK = 100  # steps between two lines
 SAVE = 300  # steps between two checkpoints
+FITTED = 60  # batches that the last convolutions are fitted to
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +82,7 @@ def _train(options: Options, outputs: Outputs, out: Path, begin: str | None) -> 
     from jaxstyle.cli.startup import start_jax
     from jaxstyle.superres.files import initial, load_upscaler, save_upscaler
     from jaxstyle.superres.network import UpscaleNetwork, Upscaler
-    from jaxstyle.superres.train import make_steps
+    from jaxstyle.superres.train import fitted_heads, make_steps
     from jaxstyle.weights import load_network
 
     try:
@@ -120,8 +123,13 @@ def _train(options: Options, outputs: Outputs, out: Path, begin: str | None) -> 
         save_every=SAVE,
         on_look=None if options.quiet else look,
     )
+    upscaler = Upscaler(jax.device_get(state.mean), upscaler.module)
+    if judge is None:
+        others = crops(photos, side=options.crop, batch=options.batch, seed=options.seed + 1)
+        upscaler, left = fitted_heads(upscaler, itertools.islice(others, FITTED))
+        told = ", ".join(f"x{factor} {share:.1%}" for factor, share in left.items())
+        if not options.quiet:
+            say(f"last convolutions fitted; of the squared error there are left {told}")
     source = ", ".join(f"{name} {value}" for name, value in settings.items())
     with outputs.writing(out), explained(out):
-        save_upscaler(
-            out, Upscaler(jax.device_get(state.mean), upscaler.module), source=source, licence="the trainer's"
-        )
+        save_upscaler(out, upscaler, source=source, licence="the trainer's")

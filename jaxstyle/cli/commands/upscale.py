@@ -16,7 +16,7 @@ from jaxstyle.cli.options import Reading
 from jaxstyle.cli.outputs import Outputs
 from jaxstyle.cli.parser import Named, Positional
 from jaxstyle.cli.sources import short_stem
-from jaxstyle.cli.values import Choice, Text, Whole
+from jaxstyle.cli.values import UPSCALE, Choice, Text
 from jaxstyle.errors import InputError
 from jaxstyle.files import shown
 from jaxstyle.pictures.read import own_size
@@ -32,7 +32,8 @@ class Options(Reading):
     Attributes:
       pictures: pictures, or folders of pictures
       scale: times as wide and as high
-      sharp: pixel: as near as it can be in each pixel. perceptual: sharper to the eye, with detail that may be made up
+      sharp: pixel: as near as it can be in each pixel. perceptual: near in what compact sees; as shipped a short
+        training, which leaves a faint grid
       weights: another network, of jaxstyle train-upscale (.h5)
       out: result, or folder for the results (default: IMAGE_xN.png, here)
       overwrite: replace files that are there and not jaxstyle's own, too
@@ -40,7 +41,7 @@ class Options(Reading):
     """
 
     pictures: Annotated[tuple[str, ...], Positional(Text("IMAGE"), "+")]
-    scale: Annotated[int, Whole(min(defaults.UPSCALE_FACTORS), max(defaults.UPSCALE_FACTORS))] = defaults.UPSCALE
+    scale: Annotated[int, UPSCALE] = defaults.UPSCALE
     sharp: Annotated[str, Choice(defaults.UPSCALERS, "HOW")] = defaults.UPSCALERS[0]
     weights: Annotated[str | None, Text("FILE")] = None
     out: Annotated[str | None, Text("OUT"), Named("-o", "--out")] = None
