@@ -24,6 +24,7 @@ VARIATION_WEIGHT = 3.0
 
 SIZE = 512  # long side of the command line's result; a smaller content keeps its own
 COARSEST = 128  # long side at which coarse-to-fine starts
+PICTURE_STRENGTH = 0.7  # of one pass like a picture; 1 loses the content
 ONE_PASS_SIZE = 1024  # long side of a result of one pass; a smaller content keeps its own
 SWEEP_SIZE = 192  # the same of the pictures of a sweep
 MOST_CELLS = 500  # that a sweep runs without being told that this is meant

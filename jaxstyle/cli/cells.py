@@ -109,7 +109,7 @@ class Group:
             objective=objective_of(s),
             solver=replace(solver, rate=stacked(settings, "rate")) if isinstance(solver, Adam) else solver,
             steps=s.steps,
-            init=starts[0] if isinstance(starts[0], str) else _lanes(starts),
+            init=starts[0] if isinstance(starts[0], str) else _lanes(starts),  # type: ignore[arg-type]
             min_size=s.min_size,
             average=s.average,
             key=jnp.stack([jax.random.key(x.seed) for x in settings]),

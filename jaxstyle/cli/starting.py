@@ -29,7 +29,9 @@ def start_of(settings: Settings, sources: Sources, content: np.ndarray, styles: 
         return settings.init
     painter = _painter()
     weights = settings.mix or [1.0] * len(styles)
-    return paint_like(painter, content, [described(painter, style) for style in styles], weights, 1.0)
+    return paint_like(
+        painter, content, [described(painter, style) for style in styles], weights, defaults.PICTURE_STRENGTH
+    )
 
 
 def preview(content: np.ndarray, style: np.ndarray, strength: float) -> np.ndarray:

@@ -81,7 +81,7 @@ def load_any_style(path: StrPath | None = None) -> AnyPainter:
     """
     place = _place(path, DECODERS_FILE)
     params, _ = read_parameters(place, kind=DECODERS, trusted=path is None)
-    shapes = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     for level in LEVELS:
         rank, side = RANKS[level], 2 * SPACINGS[level]
         own = Decoder((AROUND, AROUND, CHANNELS[level], rank), (rank,), (rank, side, side, 3))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Decoders fitted by least squares: pixels from features, over many crops of pictures; linear algebra in NumPy alone."""
+"""Decoders fitted by least squares: pixels from features, over many crops of pictures. Linear algebra in NumPy."""
 
 from collections.abc import Callable, Iterable, Mapping
 
@@ -13,8 +13,6 @@ POSITIONS = 800  # of each crop and layer, taken at random
 RIDGE = 2e-3  # of the mean square of each feature: what is found must hold for features that were moved, too
 FLOOR = 1e-6
 
-Fit = tuple[Float[np.ndarray, "f f"], Float[np.ndarray, "f p"]]
-
 
 def fit_decoders(
     features: Callable[[Picture], Mapping[str, Features]], crops: Iterable[Picture], *, seed: int = 0
@@ -26,17 +24,15 @@ def fit_decoders(
       crops: pictures (h, w, 3) in [0, 1], sides multiples of the widest spacing.
       seed: of the positions.
     """
-    rng, sums = np.random.default_rng(seed), dict[str, Fit]()
+    rng, sums = np.random.default_rng(seed), dict[str, tuple[np.ndarray, np.ndarray]]()
     for crop in crops:
         found = features(crop)
         for level in LEVELS:
             inputs, squares = around(np.asarray(found[level])), squares_of(np.asarray(crop), SPACINGS[level])
             chosen = rng.permutation(len(inputs))[:POSITIONS]
             x, y = inputs[chosen], squares[chosen] - np.float32(0.5)
-            products = (x.T @ x).astype(np.float64), (x.T @ y).astype(np.float64)
-            sums[level] = (
-                tuple(a + b for a, b in zip(sums[level], products, strict=True)) if level in sums else products
-            )  # type: ignore[assignment]
+            gram, cross = sums.get(level, (np.zeros(()), np.zeros(())))
+            sums[level] = gram + (x.T @ x).astype(np.float64), cross + (x.T @ y).astype(np.float64)
     return {level: _solved(level, *sums[level]) for level in LEVELS}
 
 

@@ -118,8 +118,8 @@ class AnyPainter:
     def paint_part(
         self, part: Image, style: Descriptions, strength: float | Array = 1.0, own: Descriptions | None = None
     ) -> tuple[Image, Descriptions]:
-        """A part of a picture, sides multiples of 8, painted, with these means and covariances of the picture's features
-        in place of its own; and those that were taken."""
+        """A part of a picture, sides multiples of 8, painted, with these means and covariances of the picture's
+        features in place of its own; and those that were taken."""
         taken: Descriptions = {}
         x = part
         for level in LEVELS:

@@ -51,7 +51,7 @@ def first_params(
     """Random parameters, but for the colours: those of each style are had from those of photographs."""
     image, shares = jnp.zeros((64, 64, 3)), jnp.ones(module.count) / module.count
     params = dict(module.init(jax.random.key(seed), image, shares)["params"])
-    return params | colors_of(photos, styles)
+    return {**params, **colors_of(photos, styles)}
 
 
 def with_more(params: Params, photos: Sequence[Picture], styles: Sequence[Picture]) -> Params:

@@ -110,7 +110,7 @@ def _checked(file: WeightsFile, path: Path) -> UpscaleNetwork:
         raise InputError(f"{shown(path)} holds no network that makes pictures larger")
     if told != VERSION:
         raise InputError(f"{shown(path)} holds a network of version {told[:40]!r}; this jaxstyle reads {VERSION!r}")
-    sizes = {name: _whole(file.attributes.get(name, ""), most) for name, most in MOST.items()}
+    sizes: dict[str, Any] = {name: _whole(file.attributes.get(name, ""), most) for name, most in MOST.items()}
     words = file.attributes.get("factors", "").split()
     factors = tuple(factor for factor in UPSCALE_FACTORS if str(factor) in words)
     module = None if None in sizes.values() or not factors else UpscaleNetwork(**sizes, factors=factors)

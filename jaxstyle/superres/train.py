@@ -66,9 +66,8 @@ def make_steps(
       judge: gives the features of the perceptual objective; None: by pixels.
     """
     module = upscaler.module
-    first, update = begin(
-        jax.tree.map(jnp.asarray, dict(upscaler.params)), rate=rate, steps=steps, clip=STEEPEST, b2=0.99
-    )
+    params = jax.tree.map(jnp.asarray, dict(upscaler.params))
+    first, update = begin(params, rate=rate, steps=steps, clip=STEEPEST, b2=0.99)
     turns = turns_of(module.factors)
 
     def stepped(
@@ -132,10 +131,10 @@ def fitted_heads(
     params, left = dict(upscaler.params), {}
     for factor, (squares, products, (energy, before)) in sums.items():
         eased = squares + ridge * np.trace(squares) / len(squares) * np.eye(len(squares))
-        found = np.linalg.solve(eased, products)
-        after = energy - 2 * np.sum(found * products) + np.sum(found * (squares @ found))
-        kernel = found[:-1].reshape(3, 3, module.width, -1)
-        params[f"head{factor}"] = {"kernel": kernel.astype(np.float32), "bias": found[-1].astype(np.float32)}
+        weights = np.linalg.solve(eased, products)
+        after = energy - 2 * np.sum(weights * products) + np.sum(weights * (squares @ weights))
+        kernel = weights[:-1].reshape(3, 3, module.width, -1)
+        params[f"head{factor}"] = {"kernel": kernel.astype(np.float32), "bias": weights[-1].astype(np.float32)}
         left[factor] = float(after / before)
     return Upscaler(params, module), left
 

@@ -35,7 +35,7 @@ def upscale(image: Picture, scale: int, *, network: Upscaler | StrPath = "pixel"
       InputError: another scale, no picture of floats, or a network that cannot be read.
     """
     upscaler = checked(image, scale, network)
-    return _enlarged(upscaler, jnp.asarray(image).astype(jnp.float32), scale=int(scale))  # type: ignore[no-any-return]
+    return _enlarged(upscaler, jnp.asarray(image).astype(jnp.float32), scale=int(scale))
 
 
 def upscale_in_tiles(

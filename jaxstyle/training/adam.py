@@ -48,8 +48,8 @@ def begin(
 
     def take(training: Training, gradient: Params, number: Array) -> Training:
         with jax.numpy_dtype_promotion("standard"):  # optax raises a float to an integer power
-            updates, state = solver.update(gradient, training.solver, training.params)  # type: ignore[arg-type]
-        moved: Any = optax.apply_updates(training.params, updates)  # type: ignore[arg-type]
+            updates, state = solver.update(gradient, training.solver, training.params)
+        moved: Any = optax.apply_updates(training.params, updates)
         return Training(moved, running_mean(training.mean, moved, number), state)
 
     return Training(params, params, solver.init(params)), take

@@ -1,7 +1,7 @@
 """The loop of a training: steps, looks, and checkpoints from which it goes on as if it had not been stopped."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ import orbax.checkpoint as ocp
 from jaxstyle.errors import InputError
 from jaxstyle.files import StrPath
 
-Step = Callable[[Any, Any, int], tuple[Any, dict[str, Any]]]
+Step = Callable[[Any, Any, int], tuple[Any, Mapping[str, Any]]]
 
 
 class Look(NamedTuple):

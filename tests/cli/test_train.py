@@ -118,9 +118,11 @@ def test_what_is_there_is_not_replaced(start, tmp_path):
 
 
 def test_without_the_further_packages(start, tmp_path, monkeypatch):
+    for name in ("jaxstyle.training.loop", "jaxstyle.training.photos"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "grain", None)
     said = start(tmp_path / "x.h5")
-    assert said.code == 1 and "pip install 'jaxstyle[train]'" in said.err
+    assert said.code == 2 and "pip install 'jaxstyle[train]'" in said.err
 
 
 def test_a_step_that_does_not_fit(start, tmp_path, monkeypatch):

@@ -40,7 +40,7 @@ class Options(Telling, Reading):
       styles: a trained style's name or a picture FILE; several, each with a weight, as scream:1 wave:0.5, are mixed
       out: result, of several pictures their folder (default: CONTENT_STYLE.png, here); - for standard output, as PNG
       model: a file of trained styles (default: the one that comes with jaxstyle)
-      strength: from 0, the photograph, to 1
+      strength: from 0, the photograph, to 1 (default: 1; like pictures, {PICTURE_STRENGTH:g})
       masks: one for each style: white where it goes, black where not, grey between; elsewhere CONTENT stays
       size: long side in pixels (default: the content's, at most {ONE_PASS_SIZE})
       overwrite: replace files that are there and not jaxstyle's own, too
@@ -51,7 +51,7 @@ class Options(Telling, Reading):
     styles: Annotated[tuple[str, ...], Repeated(Text("STYLE")), Named("--style")]
     out: Annotated[str | None, Text("OUT"), Named("-o", "--out")] = None
     model: Annotated[str | None, Text("FILE")] = None
-    strength: Annotated[float, UNIT] = 1.0
+    strength: Annotated[float | None, UNIT] = None
     masks: Annotated[tuple[str, ...] | None, Several(Text("FILE"))] = None
     size: Annotated[int | None, SIDE] = None
     overwrite: bool = False
@@ -202,6 +202,8 @@ class _Brush:
         self._pictures = [] if styles[0].path is None else [self._style(style) for style in styles]
         self._painter: Any = load_any_style() if self._pictures else load_styles(options.model)
         self._described: Any = None
+        usual = defaults.PICTURE_STRENGTH if self._pictures else 1.0
+        self.strength = usual if options.strength is None else options.strength
 
     def _style(self, style: _Style) -> Picture:
         assert style.path is not None
@@ -227,7 +229,7 @@ class _Brush:
         from jaxstyle.onepass.any_style import described, paint_like
         from jaxstyle.onepass.tiles import WHOLE, paint_in_parts, paint_whole
 
-        pixels, strength = content.pixels, self._options.strength
+        pixels, strength = content.pixels, self.strength
         if self._pictures:
             if self._described is None:
                 self._described = [described(self._painter, style.pixels) for style in self._pictures]
@@ -247,7 +249,7 @@ class _Brush:
 
         pictures = iter(self._pictures)
         styles = [{"name": style.name} if style.path is None else file_record(next(pictures)) for style in self._styles]
-        settings = {"strength": self._options.strength, "mix": [style.weight for style in self._styles]}
+        settings = {"strength": self.strength, "mix": [style.weight for style in self._styles]}
         settings |= {"size": self._options.size, "color": self._options.coloring.color, "model": self._options.model}
         found = {"command": "stylize", "content": file_record(content), "styles": styles, "settings": settings}
         return found | ({"masks": [file_record(mask) for mask in masks]} if masks else {}) | made_by()

@@ -4,12 +4,11 @@ Photographs are cropped at random, painted, and judged by the objective of `tran
 holds samples, losses and checkpoints: the same command again goes on where it was stopped. Needs jaxstyle[train].
 """
 
-import contextlib
 import dataclasses
 import hashlib
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from jaxstyle import defaults
-from jaxstyle.cli.messages import CommandError, name_of, say
+from jaxstyle.cli.messages import name_of, say
 from jaxstyle.cli.options import Reading
 from jaxstyle.cli.outputs import WEIGHTS, Outputs, explained
 from jaxstyle.cli.parser import Named, Positional, Several
@@ -30,7 +29,6 @@ from jaxstyle.files import shown
 from jaxstyle.pictures.read import Picture
 
 LOOKS, SAMPLES, CHECKPOINTS = 50, 500, 250  # steps between two of them
-NEEDED = "training needs further packages: pip install 'jaxstyle[train]'"
 SAMPLE_SIZE = 256
 
 
@@ -113,9 +111,12 @@ class _Work:
 
     def run(self) -> int:
         """Trains, writes the network."""
-        with _further_packages():
-            import grain  # noqa: F401
-            import orbax.checkpoint  # noqa: F401
+        try:
+            from jaxstyle.training.loop import train
+            from jaxstyle.training.photos import crops, read_photos
+        except ModuleNotFoundError as error:
+            told = f"training needs {error.name}, which is not installed: pip install 'jaxstyle[train]'"
+            raise InputError(told) from None
         # Only now, since JAX takes a second to load, and wrong input need not wait for it.
         import jax
 
@@ -123,8 +124,6 @@ class _Work:
         from jaxstyle.cli.startup import start_jax
         from jaxstyle.onepass.files import save_styles
         from jaxstyle.onepass.painters import StylePainter
-        from jaxstyle.training.loop import train
-        from jaxstyle.training.photos import crops, read_photos
 
         options = self.options
         photos = read_photos(options.photos, smallest=options.crop)
@@ -273,12 +272,3 @@ def _digest(pictures: tuple[np.ndarray, ...]) -> str:
         digest.update(str(picture.shape).encode())
         digest.update(picture.tobytes())
     return digest.hexdigest()
-
-
-@contextlib.contextmanager
-def _further_packages() -> Iterator[None]:
-    """Around imports of what only training needs."""
-    try:
-        yield
-    except ImportError as error:
-        raise CommandError(f"{NEEDED} ({error})") from error
