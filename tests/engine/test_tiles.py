@@ -163,8 +163,8 @@ def test_all_tiles_have_the_same_programs():
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "size"), [("compact", (337, 411)), ("vgg19", (321, 350))], ids=str)
 def test_the_networks_that_pictures_are_made_with(name, size):
-    """Targets and terms to 1e-5. Rounding, 1e-6 of the features, takes some of them over kinks, where the gradient jumps:
-    it may differ as that of the whole picture does when pixels are moved by as much."""
+    """Targets and terms to 1e-5. Rounding, 1e-6 of the features, takes some of them over kinks, where the gradient
+    jumps: it may differ as that of the whole picture does when pixels are moved by as much."""
     net = jaxstyle.load_network("compact") if name == "compact" else random_network("vgg19")
     objective = Objective(net.module.content_layers, net.module.style_layers)
     content, image, style = (0.1 + 0.8 * picture(k, *size) for k in range(3))
