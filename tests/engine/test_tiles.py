@@ -163,8 +163,8 @@ def test_all_tiles_have_the_same_programs():
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "size"), [("compact", (337, 411)), ("vgg19", (321, 350))], ids=str)
 def test_the_networks_that_pictures_are_made_with(name, size):
-    """By the norm of a gradient whose kinks are where rounding does not reach: of softened rectifiers there are none,
-    but the loss itself, and what tiles see of it, has no kinks."""
+    """Targets and terms to 1e-5. Rounding, 1e-6 of the features, takes some of them over kinks, where the gradient
+    jumps: it may differ as that of the whole picture does when pixels are moved by as much."""
     net = jaxstyle.load_network("compact") if name == "compact" else random_network("vgg19")
     objective = Objective(net.module.content_layers, net.module.style_layers)
     content, image, style = (0.1 + 0.8 * picture(k, *size) for k in range(3))
@@ -174,10 +174,11 @@ def test_the_networks_that_pictures_are_made_with(name, size):
     expected = whole(image, net, wanted, Weights(), objective)
     (total, terms), gradient = tiled_value_and_grad(image, net, wanted, Weights(), objective=objective, tile=128)
     close((total, terms), expected[0], 1e-5)
-    again = whole(image, net.for_steps(size), wanted, Weights(), objective)[1]  # the same, rounded otherwise
+    nudge = 1 + 1e-6 * np.sign(np.random.default_rng(0).normal(size=image.shape))
+    again = whole(image * jnp.asarray(nudge, jnp.float32), net, wanted, Weights(), objective)[1]
     between = np.linalg.norm(np.asarray(again) - np.asarray(expected[1]))
     apart = np.linalg.norm(np.asarray(gradient) - np.asarray(expected[1]))
-    assert apart <= max(3 * between, 1e-5 * np.linalg.norm(np.asarray(expected[1])))
+    assert apart <= 2 * between + 1e-5 * np.linalg.norm(np.asarray(expected[1]))
 
 
 # ------------------------------------------------------------------------------------------------------------ the reach
