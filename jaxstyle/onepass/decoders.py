@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 
 from jaxstyle.ops.convolution import convolution_within
 from jaxstyle.ops.padding import add_border
-from jaxstyle.types import Features, Image
+from jaxstyle.types import Features
 
 # Layers in the order in which a picture goes through them: pixels from one position to the next, and the numbers that a
 # square is made of.
@@ -38,7 +38,7 @@ class Decoder(NamedTuple):
     squares: Float[Array, "r side side 3"]
 
 
-def decode(decoder: Decoder, features: Features) -> Image:
+def decode(decoder: Decoder, features: Features) -> Float[Array, "_ _ 3"]:
     """The picture (n h, n w, 3), its values near [0, 1], of features (h, w, c)."""
     height, width = features.shape[:2]
     rank, side = decoder.squares.shape[:2]
