@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageDraw
 
 from jaxstyle.files import StrPath, write_files
@@ -48,9 +49,9 @@ def contact_sheet(folder: StrPath, sweep: Sweep, *, name: str = SHEET) -> Path:
     return target
 
 
-def captioned(pictures: Mapping[str, Image.Image], *, columns: int, gap: int) -> Image.Image:
-    """Pictures of one size on a sheet, row by row, each with its name below."""
-    width, height = next(iter(pictures.values())).size
+def captioned(pictures: Mapping[str, np.ndarray], *, columns: int, gap: int) -> Image.Image:
+    """Pictures (h, w, 3) of one size on a sheet, row by row, each with its name below."""
+    height, width = next(iter(pictures.values())).shape[:2]
     font_size = max(12, min(24, width // 14))
     below = line_height(font_size)
     rows = -(-len(pictures) // columns)
@@ -60,7 +61,7 @@ def captioned(pictures: Mapping[str, Image.Image], *, columns: int, gap: int) ->
     for number, (name, picture) in enumerate(pictures.items()):
         left = gap + number % columns * (width + gap)
         top = gap + number // columns * (height + below + 2 * gap)
-        sheet.paste(picture, (left, top))
+        sheet.paste(Image.fromarray(np.rint(255 * np.asarray(picture)).astype(np.uint8)), (left, top))
         bottom = top + height + gap // 2
         Label((name,), Box(left, bottom, left + width, bottom + below), font_size).draw(draw)
     return sheet

@@ -1,7 +1,6 @@
 """The command line as its user meets it: what it says, where, with which exit code; and what it answers without JAX."""
 
 import gc
-import importlib
 import inspect
 import os
 import signal
@@ -18,7 +17,7 @@ import jaxstyle
 from commandline import QUICK, Said, listing, refused, shell
 from jaxstyle import defaults
 from jaxstyle.cli import painting, resolve, values
-from jaxstyle.cli.main import command_names
+from jaxstyle.cli.main import command_at, command_names
 from jaxstyle.engine.starts import Start
 from jaxstyle.losses import STYLE_LOSSES
 from jaxstyle.networks import ARCHITECTURES
@@ -65,7 +64,7 @@ def test_the_help_names_every_command_and_every_command_has_its_own(call: Callab
         (row,) = [row for row in said.out.splitlines() if row.startswith(f"  {name} ")]
         own = call(name, "--help")
         assert own.code == 0 and own.err == "" and own.out.startswith(f"usage: jaxstyle {name}")
-        command = importlib.import_module(f"jaxstyle.cli.commands.{name}")
+        command = command_at(name)
         first, _, more = inspect.cleandoc(command.__doc__).partition("\n\n")
         assert row.partition(name)[2].strip() == first.rstrip(".")
         assert (more or first) in own.out

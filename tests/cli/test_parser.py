@@ -2,7 +2,6 @@
 
 import ast
 import dataclasses
-import importlib
 import inspect
 import json
 import re
@@ -13,10 +12,10 @@ from typing import Annotated, Any
 import pytest
 
 from jaxstyle import defaults
-from jaxstyle.cli import commands, parser
+from jaxstyle.cli import parser
 from jaxstyle.cli.commands import transfer
 from jaxstyle.cli.grid import SweepOptions
-from jaxstyle.cli.main import command_names
+from jaxstyle.cli.main import command_at, command_names
 from jaxstyle.cli.options import TransferOptions
 from jaxstyle.cli.parser import FIXED, Axis, Named, Positional, Several, fields_of, groups_of, parse
 from jaxstyle.cli.settings import FIELDS, Settings, check_data, words_of
@@ -245,7 +244,7 @@ def test_a_mix_is_swept_from_one_style_to_the_other() -> None:
 
 def test_every_command_is_a_file_with_options_or_actions() -> None:
     for name in command_names():
-        module = importlib.import_module(f"{commands.__name__}.{name}")
+        module = command_at(name)
         several = getattr(module, "ACTIONS", None)
         for options, run in several.values() if several else [(module.Options, module.run)]:
             assert dataclasses.is_dataclass(options) and options.__dataclass_params__.frozen and callable(run)

@@ -68,7 +68,6 @@ def _sheet(options: Options, out: Path) -> int:
         content = read_picture(options.picture or str(usual), options.size, large=options.large)
     # Only now, since JAX takes a second to load, and wrong input need not wait for it.
     import numpy as np
-    from PIL import Image
 
     from jaxstyle.cli.outputs import explained
     from jaxstyle.cli.records import file_record, made_by, save_result
@@ -82,8 +81,7 @@ def _sheet(options: Options, out: Path) -> int:
     pictures = {"the picture itself": content.pixels}
     for name in painter.styles:
         pictures[name] = paint_whole(painter, content.pixels, painter.shares(name), 1.0)
-    images = {name: Image.fromarray(np.rint(255 * pixels).astype(np.uint8)) for name, pixels in pictures.items()}
-    sheet = np.asarray(captioned(images, columns=COLUMNS, gap=GAP), np.float32) / 255
+    sheet = np.asarray(captioned(pictures, columns=COLUMNS, gap=GAP), np.float32) / 255
     record = {"command": "styles", "content": file_record(content), "styles": list(painter.styles), **made_by()}
     with outputs.claimed(), explained(out):
         save_result(out, sheet, None, record, overwrite=options.overwrite)

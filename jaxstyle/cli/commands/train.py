@@ -244,15 +244,12 @@ class _Work:
             say(f"{look.step}/{look.steps} steps, {terms}; {left / 60:.0f} minutes left")
 
     def _save_sample(self, look: Any) -> None:
-        from PIL import Image
-
         from jaxstyle.onepass.tiles import paint_whole
         from jaxstyle.report.contact_sheet import captioned
 
         painter = self.painter(look.state)
         painted = {name: paint_whole(painter, self.sample, painter.shares(name), 1.0) for name in painter.styles}
-        images = {name: Image.fromarray(np.rint(255 * x).astype(np.uint8)) for name, x in painted.items()}
-        captioned(images, columns=4, gap=8).save(self.folder / f"{look.step:06d}.png")
+        captioned(painted, columns=4, gap=8).save(self.folder / f"{look.step:06d}.png")
 
 
 def _settings_of(options: Options) -> Settings:
