@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
+from jaxstyle.defaults import UPSCALERS
 from jaxstyle.pictures.metrics import psnr, ssim
 from jaxstyle.superres.bicubic import matrix_of
 from jaxstyle.superres.files import load_upscaler
@@ -53,7 +54,7 @@ def degraded(image: np.ndarray, scale: int) -> np.ndarray:
 
 def methods(weights: str | None) -> dict[str, Callable[[np.ndarray, int], np.ndarray]]:
     """By name, what makes a picture larger."""
-    networks = {name: load_upscaler(name) for name in ("pixel", "perceptual")}
+    networks = {name: load_upscaler(name) for name in UPSCALERS}
     if weights:
         networks[Path(weights).name] = load_upscaler(weights)
     found: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {

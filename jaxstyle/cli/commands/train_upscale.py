@@ -32,7 +32,7 @@ class Options:
       photos: folders of photographs, or files; the larger and sharper the better, 100 or more
       out: result (.h5)
       sharp: pixel: near in each pixel. perceptual: sharp to the eye
-      begin: network to begin with: pixel, perceptual or a file (default: none; with --sharp perceptual: pixel)
+      begin: network to begin with: pixel or a file (default: none; with --sharp perceptual: pixel)
       steps: one takes some 0.2 s on two cores, three times that with --sharp perceptual
       batch: crops of a step
       crop: pixels a side of a crop
@@ -45,7 +45,7 @@ class Options:
 
     photos: Annotated[tuple[str, ...], Several(Text("DIR"))]
     out: Annotated[str, Text("FILE"), Named("-o", "--out")]
-    sharp: Annotated[str, Choice(defaults.UPSCALERS, "HOW")] = defaults.UPSCALERS[0]
+    sharp: Annotated[str, Choice(defaults.UPSCALE_AIMS, "HOW")] = defaults.UPSCALE_AIMS[0]
     begin: Annotated[str | None, Text("FILE"), Named("--from")] = None
     steps: Annotated[int, STEPS] = defaults.UPSCALE_STEPS
     batch: Annotated[int, Whole(1, 1024)] = defaults.UPSCALE_BATCH
