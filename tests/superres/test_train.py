@@ -156,7 +156,7 @@ def test_the_command_trains_writes_and_goes_on(call, folder, photos):
     assert call("upscale", "c.png", "-o", "large.png", "--weights", "own.h5", "--quiet") == (0, "large.png\n", "")
     assert load_upscaler("own.h5").module == UpscaleNetwork()
     said = call(*words, "--seed", "4")
-    assert said.code == 2 and "own.training holds a training with seed 0; this one has 4" in said.err
+    assert said.code == 2 and "own.training holds a training with seed 0, and this one has 4" in said.err
 
 
 @pytest.mark.parametrize(
