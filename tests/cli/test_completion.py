@@ -35,7 +35,7 @@ def completed(script: Path, *words: str) -> set[str]:
 
 def test_bash_completes_commands_options_and_values(script: Path) -> None:
     assert completed(script, "jaxstyle", "") == set(command_names())
-    assert completed(script, "jaxstyle", "tr") == {"transfer"}
+    assert completed(script, "jaxstyle", "tran") == {"transfer"}
     assert {"--style-weight", "--style-loss", "--style-scale"} <= completed(script, "jaxstyle", "transfer", "--style-")
     assert completed(script, "jaxstyle", "transfer", "--network", "") == set(defaults.NETWORKS)
     assert completed(script, "jaxstyle", "sweep", "--color", "l") == {"luminance", "lab"}
