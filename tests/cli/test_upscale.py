@@ -13,7 +13,7 @@ from jaxstyle.pictures.read import load_picture
 from jaxstyle.superres.upscale import upscale, upscale_plane
 from jaxstyle.weights.registry import digest, shipped
 
-pytestmark = [pytest.mark.quick, pytest.mark.usefixtures("folder")]
+pytestmark = pytest.mark.usefixtures("folder")
 INPUTS = {"c.png", "s.png"}
 
 

@@ -17,8 +17,6 @@ from jaxstyle.objective import LossTerms
 from jaxstyle.studies.notebook import drawn, show
 from tiny import OBJECTIVE, network, picture
 
-pytestmark = pytest.mark.quick
-
 
 def opened(png: bytes) -> np.ndarray:
     with Image.open(io.BytesIO(png)) as image:
