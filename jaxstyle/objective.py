@@ -222,8 +222,24 @@ def make_targets(
     """
     objective = objective or default_objective(network)
     described = describe_styles(network, styles, objective, style_masks=style_masks)
-    style = combine_styles(described, objective, mix=mix, mix_layers=mix_layers, by_region=masks is not None)
     kept = content_targets(network, content, objective)
+    return targets_of(network, content, kept, described, objective, mix=mix, mix_layers=mix_layers, masks=masks)
+
+
+def targets_of(
+    network: Network,
+    content: Image,
+    kept: FeatureMaps,
+    described: Sequence[dict[str, Statistic]],
+    objective: Objective,
+    *,
+    mix: Vector | None,
+    mix_layers: Table | None,
+    masks: Masks | None,
+) -> Targets:
+    """Targets from the features of the content that are kept, and the statistics of each style; else as
+    `make_targets`."""
+    style = combine_styles(described, objective, mix=mix, mix_layers=mix_layers, by_region=masks is not None)
     if masks is None:
         return Targets(kept, style)
     return Targets(kept, style, make_regions(network, masks, content, objective.style_layers, mix=mix))

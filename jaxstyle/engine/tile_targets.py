@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from jaxstyle.engine.tiles import TILE, LayerMasks, check_tiles, gathered, laid, summed, tiling_for
 from jaxstyle.losses.sums import ADDITIVE, Additive, statistic_of
 from jaxstyle.networks import Network
-from jaxstyle.objective import Objective, Statistic, Table, Targets, Vector, combine_styles, default_objective
-from jaxstyle.regions import Masks, area_resize, make_regions
+from jaxstyle.objective import Objective, Statistic, Table, Targets, Vector, default_objective, targets_of
+from jaxstyle.regions import Masks, area_resize
 from jaxstyle.types import FeatureMaps, Image, Picture, StyleMask
 
 
@@ -38,11 +38,8 @@ def tiled_targets(
     objective = objective or default_objective(network)
     check_tiles(network, objective, tile)
     described = describe_in_tiles(network, styles, objective, style_masks=style_masks, tile=tile)
-    style = combine_styles(described, objective, mix=mix, mix_layers=mix_layers, by_region=masks is not None)
     kept = content_in_tiles(network, content, objective, tile=tile)
-    if masks is None:
-        return Targets(kept, style)
-    return Targets(kept, style, make_regions(network, masks, content, objective.style_layers, mix=mix))
+    return targets_of(network, content, kept, described, objective, mix=mix, mix_layers=mix_layers, masks=masks)
 
 
 def content_in_tiles(network: Network, content: Image, objective: Objective, *, tile: int) -> FeatureMaps:

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from browsing import chromium
 from commandline import picture, pixels, shell
 
 pytestmark = pytest.mark.slow
@@ -25,25 +26,10 @@ LOOKS = os.environ.get("JAXSTYLE_LOOKS")  # a folder for pictures of the page
 WAIT = 150_000  # ms; a loaded machine compiles for long
 
 
-def absent(reason: str) -> None:
-    if os.environ.get("JAXSTYLE_REQUIRE_BROWSER"):
-        pytest.fail(f"JAXSTYLE_REQUIRE_BROWSER is set, and {reason}")
-    pytest.skip(reason)
-
-
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        absent("playwright is not installed")
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        absent("there is no chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 class Server:

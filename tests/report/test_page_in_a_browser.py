@@ -2,14 +2,13 @@
 
 import itertools
 import math
-import os
 import re
-import shutil
 from urllib.parse import parse_qs
 
 import numpy as np
 import pytest
 
+from browsing import chromium
 from jaxstyle.report.contact_sheet import contact_sheet
 from jaxstyle.report.page import page_data, write_page
 from jaxstyle.report.summary import Source, Sweep
@@ -18,25 +17,10 @@ from sheets import CONTENTS, HOSTILE, LONG, STEPS, STYLES, WEIGHTS, axis, cell, 
 # -------------------------------------------------------------------------------------------------- in a real browser
 
 
-def absent(reason):
-    if os.environ.get("JAXSTYLE_REQUIRE_BROWSER"):
-        pytest.fail(f"JAXSTYLE_REQUIRE_BROWSER is set, and {reason}")
-    pytest.skip(reason)
-
-
 @pytest.fixture(scope="module")
 def browser():
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        absent("playwright is not installed")
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        absent("there is no chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
