@@ -9,13 +9,14 @@ from flax import struct
 from jaxtyping import Array, Float
 
 from jaxstyle.errors import InputError, nearest
+from jaxstyle.losses import Moments, moments
 from jaxstyle.networks import Network
 from jaxstyle.onepass.decoders import LEVELS, SPACINGS, Decoder, decode
 from jaxstyle.onepass.style_network import MARGIN, STRIDE, Statistics, StyleNetwork
-from jaxstyle.onepass.transforms import Description, describe, mixed, whiten_and_colour
+from jaxstyle.onepass.transforms import mixed, whiten_and_colour
 from jaxstyle.types import Image, Picture
 
-Descriptions: TypeAlias = dict[str, Description]  # by layer
+Descriptions: TypeAlias = dict[str, Moments]  # by layer
 WIDEST = max(SPACINGS.values())
 
 
@@ -57,9 +58,10 @@ class StylePainter:
           shares: (styles,), from `shares`, or any that sum to one.
           strength: 0 leaves the content as it is, 1 is the style.
         """
-        wide = jnp.pad(jnp.asarray(content), margins(*content.shape[:2]), mode="reflect")
-        painted, _ = self.paint_part(wide, shares, strength)
-        return within_margins(painted, *content.shape[:2])  # type: ignore[return-value]
+        height, width = content.shape[:2]
+        pads = margins(height, width)
+        painted, _ = self.paint_part(jnp.pad(jnp.asarray(content), pads, mode="reflect"), shares, strength)
+        return painted[pads[0][0] : pads[0][0] + height, pads[1][0] : pads[1][0] + width]
 
     def paint_part(
         self,
@@ -82,12 +84,6 @@ def margins(height: int, width: int) -> list[tuple[int, int]]:
     return [*zip(before, after, strict=True), (0, 0)]
 
 
-def within_margins(painted: Picture, height: int, width: int) -> Picture:
-    """The picture without what `margins` adds."""
-    (top, _), (left, _), _ = margins(height, width)
-    return painted[top : top + height, left : left + width]
-
-
 @struct.dataclass
 class AnyPainter:
     """An encoder, and a decoder from each of some of its layers, for any style.
@@ -103,7 +99,7 @@ class AnyPainter:
     def describe(self, style: Picture) -> Descriptions:
         """What is taken of a style picture (h, w, 3): mean and covariance of its features at each level."""
         features = self.encoder.features(jnp.asarray(style), LEVELS)
-        return {level: describe(features[level]) for level in LEVELS}
+        return {level: moments(features[level]) for level in LEVELS}
 
     def mix(self, styles: Sequence[Descriptions], shares: Float[Array, " k"]) -> Descriptions:
         """A style between some; shares sum to one."""
@@ -124,7 +120,7 @@ class AnyPainter:
         x = part
         for level in LEVELS:
             features = self.encoder.features(x, [level])[level]
-            taken[level] = describe(features) if own is None else own[level]
+            taken[level] = moments(features) if own is None else own[level]
             moved = whiten_and_colour(features, style[level], own=taken[level])
             x = jnp.clip(decode(self.decoders[level], strength * moved + (1 - strength) * features), 0.0, 1.0)
         return x, taken

@@ -11,10 +11,11 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float
 
+from jaxstyle.losses import moments
 from jaxstyle.networks import Network
 from jaxstyle.objective import Objective, Targets, Weights, content_targets, describe_styles, loss_terms
 from jaxstyle.onepass.style_network import StyleNetwork, logit, of_styles
-from jaxstyle.onepass.transforms import describe, matrix_between
+from jaxstyle.onepass.transforms import matrix_between
 from jaxstyle.training.adam import Training, begin
 from jaxstyle.types import Params, Picture
 
@@ -69,10 +70,10 @@ def with_more(params: Params, photos: Sequence[Picture], styles: Sequence[Pictur
 def colors_of(photos: Sequence[Picture], styles: Sequence[Picture]) -> Params:
     """Matrices and offsets that give photographs the mean and the covariance of each style's colours."""
     pixels = np.concatenate([np.reshape(photo, (-1, 3))[::SPARSE] for photo in photos])
-    own = describe(logit(jnp.asarray(pixels, jnp.float32)[None]))
+    own = moments(logit(jnp.asarray(pixels, jnp.float32)[None]))
     matrices, offsets = [], []
     for style in styles:
-        wanted = describe(logit(jnp.asarray(style, jnp.float32)))
+        wanted = moments(logit(jnp.asarray(style, jnp.float32)))
         matrices.append(matrix_between(own.covariance, wanted.covariance))
         offsets.append(wanted.mean - own.mean @ matrices[-1])
     return {"out_color": jnp.stack(matrices), "out_bias": jnp.stack(offsets)}

@@ -1,47 +1,30 @@
 """Features of a content with the statistics of a style: what painting in any style rests on. All pure, float32.
 
-Features are (h, w, c). A style is described by the mean (c,) and the covariance (c, c) of its features, or of the part
-of them that a mask leaves; mixes of styles average these.
+Features are (h, w, c). A style is described by the mean (c,) and the covariance (c, c) of its features; mixes of styles
+average these.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxstyle.losses.reductions import float32, over
-from jaxstyle.types import FeatureMap, Features, Mask
+from jaxstyle.losses import Moments, moments
+from jaxstyle.losses.reductions import float32
+from jaxstyle.types import FeatureMap, Features
 
-FLOOR = 1e-5  # of the largest eigenvalue: smaller ones are raised to it before they are divided by
+FLOOR = 1e-5  # of the largest eigenvalue: smaller ones, which float32 does not resolve, are not divided by
 
 HIGHEST = jax.lax.Precision.HIGHEST
 
 
-class Description(NamedTuple):
-    """Mean (c,) and covariance (c, c) of features."""
-
-    mean: Float[Array, " c"]
-    covariance: Float[Array, "c c"]
-
-
-def describe(features: Features, *, mask: Mask | None = None) -> Description:
-    """Mean and covariance of features (h, w, c) over all positions, weighted by a mask (h, w) if there is one."""
-    x = float32(features).reshape(-1, features.shape[2])
-    weights = jnp.ones(len(x)) if mask is None else float32(mask).reshape(-1)
-    weights = over(weights, jnp.sum(weights))
-    mean = weights @ x
-    centred = x - mean[None]
-    return Description(mean, jnp.matmul((weights[:, None] * centred).T, centred, precision=HIGHEST))
-
-
-def mixed(descriptions: Sequence[Description], shares: Float[Array, " k"]) -> Description:
+def mixed(descriptions: Sequence[Moments], shares: Float[Array, " k"]) -> Moments:
     """Means and covariances averaged: a style between others. Shares sum to one."""
     return jax.tree.map(lambda *xs: sum(s * x for s, x in zip(shares, xs, strict=True)), *descriptions)
 
 
-def whiten_and_colour(features: Features, style: Description, *, own: Description | None = None) -> FeatureMap:
+def whiten_and_colour(features: Features, style: Moments, *, own: Moments | None = None) -> FeatureMap:
     """Features with the style's mean and covariance (Li et al. 2017, https://arxiv.org/abs/1705.08086).
 
     The map is the symmetric one of all that give the covariance of the style: of these it moves features least on
@@ -53,7 +36,7 @@ def whiten_and_colour(features: Features, style: Description, *, own: Descriptio
       style: mean and covariance to be had.
       own: mean and covariance of the features, where they are those of a larger picture; None for these features' own.
     """
-    own = describe(features) if own is None else own
+    own = moments(features) if own is None else own
     x = float32(features) - own.mean[None, None]
     moved = jnp.matmul(x, matrix_between(own.covariance, style.covariance), precision=HIGHEST)
     return (moved + style.mean[None, None]).astype(features.dtype)
@@ -64,22 +47,6 @@ def matrix_between(own: Float[Array, "c c"], style: Float[Array, "c c"]) -> Floa
     root, inverse = roots(own)
     middle, _ = roots(jnp.linalg.multi_dot([root, style, root], precision=HIGHEST))
     return jnp.linalg.multi_dot([inverse, middle, inverse], precision=HIGHEST)
-
-
-def match_deviations(features: Features, style: Description, *, own: Description | None = None) -> FeatureMap:
-    """Features with the style's mean and deviation of each channel (AdaIN; Huang and Belongie 2017,
-    https://arxiv.org/abs/1703.06868).
-
-    Args:
-      features: (h, w, c), of the content.
-      style: what is to be had.
-      own: see `whiten_and_colour`.
-    """
-    own = describe(features) if own is None else own
-    here, there = (jnp.maximum(jnp.diagonal(x.covariance), 0) for x in (own, style))
-    gain = jnp.sqrt(over(there, jnp.maximum(here, FLOOR * jnp.max(here))))
-    x = float32(features) - own.mean[None, None]
-    return (x * gain[None, None] + style.mean[None, None]).astype(features.dtype)
 
 
 def roots(matrix: Float[Array, "c c"]) -> tuple[Float[Array, "c c"], Float[Array, "c c"]]:

@@ -16,6 +16,7 @@ from jaxstyle.losses import STYLE_LOSSES, Moments, content_loss, mixed, moments
 from jaxstyle.networks import Network
 from jaxstyle.networks.preprocessing import PREPROCESSING
 from jaxstyle.objective import default_objective
+from jaxstyle.onepass.transforms import roots
 from jaxstyle.ops.compile import compiled
 from jaxstyle.pictures.color import rgb_to_lab
 from jaxstyle.pictures.metrics import ssim
@@ -175,8 +176,7 @@ def _wasserstein(a: Moments, b: Moments) -> Scalar:
     def product(x: Array, y: Array) -> Array:
         return jnp.matmul(x, y, precision=jax.lax.Precision.HIGHEST)
 
-    values, vectors = jnp.linalg.eigh(a.covariance)
-    half = product(vectors * jnp.sqrt(jnp.maximum(values, 0))[None], vectors.T)
+    half, _ = roots(a.covariance)
     cross = jnp.linalg.eigvalsh(product(product(half, b.covariance), half))
     spread = jnp.trace(a.covariance) + jnp.trace(b.covariance) - 2 * jnp.sum(jnp.sqrt(jnp.maximum(cross, 0)))
     return jnp.sqrt(jnp.sum((a.mean - b.mean) ** 2) + jnp.maximum(spread, 0))

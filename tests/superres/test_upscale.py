@@ -7,8 +7,9 @@ import pytest
 
 import jaxstyle
 from jaxstyle.errors import InputError
+from jaxstyle.pictures.tiles import spans
 from jaxstyle.superres.bicubic import enlarge_bicubic
-from jaxstyle.superres.upscale import spans, upscale, upscale_in_tiles, upscale_plane
+from jaxstyle.superres.upscale import upscale, upscale_in_tiles, upscale_plane
 
 pytestmark = pytest.mark.quick
 
