@@ -7,7 +7,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxstyle.errors import InputError
 from jaxstyle.files import StrPath, shown
@@ -45,17 +44,18 @@ def load_styles(path: StrPath | None = None) -> StylePainter:
     Raises:
       InputError: no such file, or not one of that kind and version.
     """
-    return open_styles(path)[0]
+    painter, _ = open_styles(path)
+    return StylePainter(jax.tree.map(jnp.asarray, painter.params), painter.module, painter.styles)
 
 
 def open_styles(path: StrPath | None = None) -> tuple[StylePainter, dict[str, Any]]:
-    """`load_styles`, and the facts that the file has of it."""
+    """`load_styles`, with NumPy's arrays, before any device is asked for; and the facts that the file has of it."""
     place = _place(path, STYLES_FILE)
     params, facts = read_parameters(place, kind=STYLES, trusted=path is None)
     names, width, blocks = _checked(facts, place)
     module = StyleNetwork(len(names), width=width, blocks=blocks)
     shaped = shaped_as(params, _shapes(module), place)
-    return StylePainter({name: jnp.asarray(x) for name, x in shaped.items()}, module, names), facts
+    return StylePainter(shaped, module, names), facts
 
 
 def style_facts(path: StrPath | None = None) -> list[dict[str, Any]]:
@@ -119,9 +119,7 @@ def _checked(facts: Mapping[str, Any], path: Path) -> tuple[tuple[str, ...], int
 
 @functools.cache
 def _shapes(module: StyleNetwork) -> dict[str, tuple[int, ...]]:
-    image, shares = np.zeros((16, 16, 3), np.float32), np.zeros(module.count, np.float32)
-    return _shapes_of(jax.eval_shape(module.init, jax.random.key(0), image, shares))
-
-
-def _shapes_of(variables: Any) -> dict[str, tuple[int, ...]]:
+    variables: Any = jax.eval_shape(
+        lambda: module.init(jax.random.key(0), jnp.zeros((16, 16, 3)), jnp.zeros(module.count))
+    )
     return {name: leaf.shape for name, leaf in variables["params"].items()}

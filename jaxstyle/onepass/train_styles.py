@@ -1,6 +1,7 @@
 """Training of networks that paint in one pass (Johnson et al. 2016, https://arxiv.org/abs/1603.08155), by the objective
 that pictures are optimised by: any style loss, layers and weights."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from jaxstyle.networks import Network
 from jaxstyle.objective import Objective, Targets, Weights, content_targets, describe_styles, loss_terms
 from jaxstyle.onepass.style_network import StyleNetwork, logit, of_styles
 from jaxstyle.onepass.transforms import matrix_between
+from jaxstyle.ops.compile import compiled
 from jaxstyle.training.adam import Training, begin
 from jaxstyle.types import Params, Picture
 
@@ -163,7 +165,7 @@ def training_of(
             return moving
         return {**params, **{name: jnp.concatenate([params[name][:fixed], x]) for name, x in moving.items()}}
 
-    @jax.jit
+    @compiled()
     def step(
         training: Training, number: Array, batch: Array, which: Array, judge: Network, styles: Any
     ) -> tuple[Training, Any]:
@@ -175,17 +177,22 @@ def training_of(
         gradient, terms = jax.grad(loss, has_aux=True)(training.params)
         return update(training, gradient, number), terms
 
-    def take(training: Training, batch: Any, number: int) -> tuple[Training, Mapping[str, Any]]:
-        count = len(batch)
-        given = jnp.asarray(batch), jnp.asarray(styles_in_turn(number * count, count, module.count - fixed))
-        if along is not None and count % along.size == 0:
-            given = jax.device_put(given, NamedSharding(along, PartitionSpec("batch")))
-        return step(training, jnp.asarray(number), *given, teaching.judge, teaching.styles)
-
-    def memory(shape: tuple[int, ...]) -> int:
+    @functools.cache
+    def program(shape: tuple[int, ...]) -> Any:
+        """The step for batches of this shape."""
         batch, which = jax.ShapeDtypeStruct(shape, jnp.uint8), jax.ShapeDtypeStruct(shape[:1], jnp.int32)
         number = jax.ShapeDtypeStruct((), jnp.int32)
-        compiled: Any = step.lower(first, number, batch, which, teaching.judge, teaching.styles).compile()
-        return int(compiled.memory_analysis().temp_size_in_bytes)
+        return step.ahead(first, number, batch, which, teaching.judge, teaching.styles, placed=False)[0]
+
+    def take(training: Training, batch: Any, number: int) -> tuple[Training, Mapping[str, Any]]:
+        which = styles_in_turn(number * len(batch), len(batch), module.count - fixed)
+        given = jnp.asarray(batch), jnp.asarray(which, jnp.int32)
+        run = program(given[0].shape) if along is None else step
+        if along is not None and len(batch) % along.size == 0:
+            given = jax.device_put(given, NamedSharding(along, PartitionSpec("batch")))
+        return run(training, jnp.asarray(number, jnp.int32), *given, teaching.judge, teaching.styles)
+
+    def memory(shape: tuple[int, ...]) -> int:
+        return int(program(shape).memory_analysis().temp_size_in_bytes)
 
     return StyleTraining(first, take, lambda training: whole(training.mean), memory)

@@ -6,8 +6,9 @@ and a tool for many pictures. jaxstyle styles lists the trained styles; jaxstyle
 
 import contextlib
 import dataclasses
+import functools
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,7 +25,7 @@ from jaxstyle.cli.outputs import Outputs
 from jaxstyle.cli.parser import Named, Positional, Repeated, Several
 from jaxstyle.cli.pipes import OUTPUT, PIPE, check_no_pipe, check_one_pipe, check_piped_out, piped_out, tell
 from jaxstyle.cli.settings import ColorSettings
-from jaxstyle.cli.sources import default_name, read_picture
+from jaxstyle.cli.sources import default_name, read_picture, reader
 from jaxstyle.cli.values import NUMBER, SIDE, UNIT, Text
 from jaxstyle.errors import InputError, nearest, one_for_each
 from jaxstyle.files import shown
@@ -63,7 +64,10 @@ def run(options: Options) -> int:
     """Checks what can be checked, paints one picture after the other, and names those that could not be painted."""
     if options.coloring.color == "match":
         raise InputError("--color match changes a style before it is painted, which a trained one cannot be")
-    styles = _styles_of(options)
+    from jaxstyle.onepass.files import open_styles
+
+    painter, _ = open_styles(options.model)
+    styles = _styles_of(options, painter.styles)
     if options.masks is not None and len(options.masks) != len(styles):
         raise InputError(f"--masks has {len(options.masks)} files; it needs {one_for_each(len(styles), 'style')}")
     files, others = contents_of(options.contents)
@@ -75,7 +79,7 @@ def run(options: Options) -> int:
     if len(files) == 1 and not Path(options.contents[0]).is_dir():
         with _place(options, default_name(files[0], styles[0].name)) as place:
             outputs.add_pictures(place)
-            code = _paint(options, styles, {files[0]: place}, outputs)
+            code = _paint(options, _Brush(options, styles, painter), {files[0]: place}, outputs)
     else:
         if options.out in (None, PIPE):
             raise InputError(f"{len(files)} pictures need a folder: -o DIR")
@@ -84,7 +88,7 @@ def run(options: Options) -> int:
         with results_folder(folder):
             places = {file: folder / name for file, name in zip(files, file_names(files), strict=True)}
             outputs.add_pictures(*places.values())
-            code = _paint(options, styles, places, outputs)
+            code = _paint(options, _Brush(options, styles, painter), places, outputs)
     if others:
         say(f"jaxstyle: {named_others(others)}")
     return code
@@ -106,12 +110,9 @@ class _Style:
     path: str | None = None
 
 
-def _styles_of(options: Options) -> list[_Style]:
-    """The styles that are named: all of them trained, or all of them pictures."""
-    from jaxstyle.onepass.files import style_facts
-
-    known: list[str] = [fact["name"] for fact in style_facts(options.model)]
-    found = []
+def _styles_of(options: Options, known: Sequence[str]) -> list[_Style]:
+    """The styles that are named: all of them trained, out of the known ones, or all of them pictures."""
+    found: list[_Style] = []
     for word in options.styles:
         name, colon, weight = word.rpartition(":")
         number = _weight(weight) if colon else None
@@ -147,20 +148,18 @@ def _weight(word: str) -> float | None:
         return None
 
 
-def _paint(options: Options, styles: list[_Style], places: dict[str, Path], outputs: Outputs) -> int:
+def _paint(options: Options, brush: "_Brush", places: dict[str, Path], outputs: Outputs) -> int:
     """Paints all pictures; the exit code."""
     with outputs.claimed():
         refused: list[str] = []
-        brush: _Brush | None = None
         for file, place in places.items():
             began = time.time()
             try:
                 content = _content(options, file)
-                masks = [read_mask(mask, content, read=_as_it_is(options)) for mask in options.masks or ()]
+                masks = [read_mask(mask, content, read=reader(options)) for mask in options.masks or ()]
             except InputError as error:
                 refused.append(str(error))
                 continue
-            brush = brush or _Brush(options, styles)
             painted = brush.paint(content, [mask.values for mask in masks])
             record = {"status": "done", **brush.record(content, masks), "seconds": round(time.time() - began, 2)}
             saved = brush.save(outputs, place, painted, content, record)
@@ -185,25 +184,28 @@ def _content(options: Options, file: str) -> Picture:
     return read_picture(file, size, large=options.large)
 
 
-def _as_it_is(options: Options) -> Callable[[str, int | None], Picture]:
-    return lambda path, size: read_picture(path, size, large=options.large)
-
-
 class _Brush:
     """The network, and what it paints like."""
 
-    def __init__(self, options: Options, styles: list[_Style]) -> None:
-        # Only now, since JAX takes a second to load, and wrong input need not wait for it.
-        from jaxstyle.cli.startup import start_jax
-        from jaxstyle.onepass.files import load_any_style, load_styles
-
-        start_jax()
-        self._options, self._styles = options, styles
+    def __init__(self, options: Options, styles: list[_Style], trained: Any) -> None:
+        self._options, self._styles, self._trained = options, styles, trained
         self._pictures = [] if styles[0].path is None else [self._style(style) for style in styles]
-        self._painter: Any = load_any_style() if self._pictures else load_styles(options.model)
-        self._described: Any = None
         usual = defaults.PICTURE_STRENGTH if self._pictures else 1.0
         self.strength = usual if options.strength is None else options.strength
+
+    @functools.cached_property
+    def _painter(self) -> Any:
+        from jaxstyle.cli.startup import start_jax
+        from jaxstyle.onepass.files import load_any_style
+
+        start_jax()
+        return load_any_style() if self._pictures else self._trained
+
+    @functools.cached_property
+    def _described(self) -> list[Any]:
+        from jaxstyle.onepass.any_style import described
+
+        return [described(self._painter, style.pixels) for style in self._pictures]
 
     def _style(self, style: _Style) -> Picture:
         assert style.path is not None
@@ -226,13 +228,11 @@ class _Brush:
 
     def _whole(self, content: Picture, weights: list[float]) -> np.ndarray:
         from jaxstyle.cli.coloring import finished
-        from jaxstyle.onepass.any_style import described, paint_like
+        from jaxstyle.onepass.any_style import paint_like
         from jaxstyle.onepass.tiles import WHOLE, paint_in_parts, paint_whole
 
         pixels, strength = content.pixels, self.strength
         if self._pictures:
-            if self._described is None:
-                self._described = [described(self._painter, style.pixels) for style in self._pictures]
             painted = paint_like(self._painter, pixels, self._described, weights, strength)
         else:
             named = {style.name: 0.0 for style in self._styles}

@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from jaxstyle import defaults
+from jaxstyle.cli.extras import needs
 from jaxstyle.cli.messages import name_of, say
 from jaxstyle.cli.options import Reading
 from jaxstyle.cli.outputs import WEIGHTS, Outputs, explained
@@ -111,12 +112,9 @@ class _Work:
 
     def run(self) -> int:
         """Trains, writes the network."""
-        try:
+        with needs("train", "training"):
             from jaxstyle.training.loop import train
             from jaxstyle.training.photos import crops, read_photos
-        except ModuleNotFoundError as error:
-            told = f"training needs {error.name}, which is not installed: pip install 'jaxstyle[train]'"
-            raise InputError(told) from None
         # Only now, since JAX takes a second to load, and wrong input need not wait for it.
         import jax
 
@@ -132,7 +130,8 @@ class _Work:
         for line in photos.refused:
             say(f"jaxstyle: passed over: {line}")
         start_jax()
-        training, module, names, facts = self._prepared(photos.pictures)
+        chosen = _settings_of(options)
+        training, module, names, facts = self._prepared(photos.pictures, chosen)
         shape = (options.batch, options.crop, options.crop, 3)
         needed, available = training.memory(shape), available_memory()
         if jax.default_backend() == "cpu" and available is not None and needed > available:
@@ -142,7 +141,7 @@ class _Work:
             )
         if not options.quiet:
             say(f"{self.steps} steps, each of {needed / 1e9:.1f} GB; samples and losses go to {shown(self.folder)}")
-        settings = {**self._identity(), "photos": _digest(photos.pictures)}
+        settings = {**self._identity(chosen), "photos": _digest(photos.pictures)}
         self.began, self.sample = time.time(), self._sample()
         self.painter = lambda state: StylePainter(training.params(state), module, names)
         with explained(self.folder, reads=True):
@@ -166,18 +165,19 @@ class _Work:
         print(f"{name_of(self.out)}{seconds}")
         return 0
 
-    def _prepared(self, photos: Sequence[np.ndarray]) -> tuple[Any, Any, tuple[str, ...], list[dict[str, Any]]]:
+    def _prepared(
+        self, photos: Sequence[np.ndarray], settings: Settings
+    ) -> tuple[Any, Any, tuple[str, ...], list[dict[str, Any]]]:
         """The training, its network, the names of all styles, and what is said of each."""
         import jax
+        import jax.numpy as jnp
 
-        from jaxstyle.cli.resolve import check_settings, objective_of, open_for, weights_of
+        from jaxstyle.cli.resolve import objective_of, open_for, weights_of
         from jaxstyle.onepass.files import open_styles
         from jaxstyle.onepass.style_network import StyleNetwork
         from jaxstyle.onepass.train_styles import first_params, teaching_of, training_of, with_more
 
         options = self.options
-        settings = _settings_of(options)
-        check_settings(settings)
         judge = open_for(settings, options.quiet)
         styles, pictures = (
             [picture.pixels for picture in self.pictures.values()],
@@ -198,17 +198,16 @@ class _Work:
                     f"{options.add_to} has a style {same[0]!r} already; NAME=FILE names this one otherwise"
                 )
             fixed, names = len(painter.styles), (*painter.styles, *self.pictures)
-            module, params = dataclasses.replace(painter.module, count=len(names)), dict(painter.params)
+            module = dataclasses.replace(painter.module, count=len(names))
             facts = [*({k: v for k, v in fact.items() if k != "name"} for fact in before["styles"]), *own]
-            params = with_more(params, pictures, styles)
+            params = with_more(jax.tree.map(jnp.asarray, painter.params), pictures, styles)
         how: Any = {"rate": options.rate, "steps": self.steps, "fixed": fixed, "devices": jax.local_devices()}
         return training_of(module, params, teaching, **how), module, names, facts
 
-    def _identity(self) -> dict[str, Any]:
+    def _identity(self, settings: Settings) -> dict[str, Any]:
         """What must be the same for a training to go on."""
         options = self.options
-        settings = vars(_settings_of(options))
-        kept = {name: settings[name] for name in (*vars(options.terms), *vars(options.network))}
+        kept = {name: getattr(settings, name) for name in (*vars(options.terms), *vars(options.network))}
         return {
             "styles": {name: picture.sha256 for name, picture in self.pictures.items()},
             "style sizes": [max(picture.pixels.shape[:2]) for picture in self.pictures.values()],

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from jaxstyle import defaults
+from jaxstyle.cli.extras import needs
 from jaxstyle.cli.messages import name_of, say
 from jaxstyle.cli.outputs import WEIGHTS, Outputs, explained
 from jaxstyle.cli.parser import Named, Several
@@ -85,13 +86,9 @@ def _train(options: Options, outputs: Outputs, out: Path, begin: str | None) -> 
     from jaxstyle.superres.train import fitted_heads, make_steps
     from jaxstyle.weights import load_network
 
-    try:
+    with needs("train", "training"):
         from jaxstyle.training.loop import Look, train
         from jaxstyle.training.photos import crops, read_photos
-    except ModuleNotFoundError as error:
-        raise InputError(
-            f"training needs {error.name}, which is not installed: pip install 'jaxstyle[train]'"
-        ) from None
     start_jax()
     photos = read_photos(options.photos, smallest=options.crop)
     if begin is None:
