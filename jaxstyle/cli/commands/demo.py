@@ -17,7 +17,7 @@ from jaxstyle.cli.parser import Named
 from jaxstyle.cli.values import SIDES, Text, Whole
 from jaxstyle.files import shown
 
-FIRST, FIRST_STYLE = "harbour_one_pass.png", "starry_night"
+FIRST, FIRST_STYLE = "harbour_one_pass.png", "strokes"
 RESULTS = {"style_strokes": "harbour_strokes.png", "style_pattern": "harbour_pattern.png"}
 
 
