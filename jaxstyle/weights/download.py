@@ -98,7 +98,8 @@ def _fetched(url: str, put: Callable[[bytes], None]) -> str:
     words |= {"ConnectTimeout": "no connection", "ReadTimeout": "timed out", "IncompleteRead": "broken off"}
     try:
         headers = {"Accept-Encoding": "identity"}
-        with requests.get(url, stream=True, timeout=(_CONNECT, PATIENCE), headers=headers) as response:
+        # Who waits for the pieces gives up first, and says why; the socket's own limit only ends this thread.
+        with requests.get(url, stream=True, timeout=(_CONNECT, 2 * PATIENCE), headers=headers) as response:
             response.raise_for_status()
             while piece := response.raw.read(PIECE):
                 put(piece)
