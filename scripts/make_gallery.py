@@ -1,39 +1,29 @@
-"""Makes docs/gallery.md: twelve pairs painted by `jaxstyle transfer`, each by the whole command, with its seconds.
+"""Makes docs/gallery.md: what the commands make, each picture by a whole command, with its seconds.
 
-    python scripts/make_gallery.py CONTENTS STYLES [--network vgg19] [--size 512] [--only lake-sherburne]
+    python scripts/make_gallery.py PICTURES... [--only transfer] [--again] [--words ...]
 
-CONTENTS and STYLES are folders with the pictures that PAIRS names; their origins are in CREDITS. What has been made is
-kept, so that a run that was stopped goes on; --again makes it anew.
+PICTURES are folders with the pictures that CREDITS names. What has been made is kept, so that a run that was stopped
+goes on; --again makes it anew.
 """
 
 import argparse
+import contextlib
 import json
+import re
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 import jaxstyle
+from jaxstyle.pictures.write import read_record
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-PAIRS = (
-    ("lake-sherburne", "starry_night"),
-    ("chelsea", "great_wave"),
-    ("singaporean-cityscape", "the_scream"),
-    ("astronaut", "matisse_hat"),
-    ("ocean-waves", "hoitsu_flowers"),
-    ("singaporean-cityscape", "vg_la_cafe"),
-    ("lake-sherburne", "monet_water_lilies"),
-    ("chelsea", "picabia_udnie"),
-    ("astronaut", "piranesi_carceri"),
-    ("ocean-waves", "shipwreck"),
-    ("singaporean-cityscape", "composition_vii"),
-    ("chelsea", "the_scream"),
-)
 CREDITS = {
     "astronaut": "Eileen Collins, NASA, public domain",
     "chelsea": "Chelsea, S. van der Walt, CC0",
@@ -51,90 +41,185 @@ CREDITS = {
     "piranesi_carceri": "Piranesi, Carceri",
     "shipwreck": "Turner, The Shipwreck, 1805",
     "composition_vii": "Kandinsky, Composition VII, 1913",
+    "rbx_cobblestone": "cobblestone, Poly Haven, CC0",
 }
 GAP = 8  # pixels of white between pictures
-QUALITY = 88
+QUALITY = 84
+WIDEST = 900  # pixels of a sheet
 
 
-def shown(content: Path, style: Path, result: Path) -> Image.Image:
-    """The result, and left of it the content over the style, as high together as it is."""
-    painted = Image.open(result).convert("RGB")
-    height = (painted.height - GAP) // 2
+@dataclass(frozen=True)
+class Scene:
+    """A picture of the gallery.
+
+    Attributes:
+      section: the heading that it is under.
+      name: of its file.
+      command: words of the command line; {picture} stands for a picture, {out} for the result.
+      result: where it is, if not at {out}; beside that.
+      inputs: whether what the command was given is shown beside it.
+    """
+
+    section: str
+    name: str
+    command: str
+    result: str = ""
+    inputs: bool = True
+
+    def pictures(self) -> tuple[str, ...]:
+        """The pictures that the command is given."""
+        named = re.findall(r"\{([\w-]+)\}", self.command)
+        return tuple(name for name in dict.fromkeys(named) if name in CREDITS)
+
+
+def _scenes() -> Iterator[Scene]:
+    pairs = (
+        ("lake-sherburne", "starry_night"),
+        ("chelsea", "great_wave"),
+        ("singaporean-cityscape", "the_scream"),
+        ("astronaut", "matisse_hat"),
+        ("ocean-waves", "hoitsu_flowers"),
+        ("singaporean-cityscape", "vg_la_cafe"),
+        ("lake-sherburne", "monet_water_lilies"),
+        ("chelsea", "picabia_udnie"),
+        ("astronaut", "piranesi_carceri"),
+        ("ocean-waves", "shipwreck"),
+        ("singaporean-cityscape", "composition_vii"),
+        ("chelsea", "the_scream"),
+    )
+    for content, style in pairs:
+        yield Scene("Transfer", f"{content}_{style}", f"transfer {{{content}}} {{{style}}} -o {{out}}")
+    yield Scene(
+        "Colours, regions and mixtures",
+        "colour",
+        "transfer {astronaut} {starry_night} --color content --size 384 -o {out}",
+    )
+    masked = "transfer {lake-sherburne} {starry_night} {great_wave} --masks {land} {lake} --size 384 -o {out}"
+    yield Scene("Colours, regions and mixtures", "regions", masked)
+    mixed = "transfer {chelsea} {the_scream} {great_wave} --mix 1 1 --size 384 -o {out}"
+    yield Scene("Colours, regions and mixtures", "mixture", mixed)
+    yield Scene("One pass", "one_pass_trained", "stylize {singaporean-cityscape} --style starry_night -o {out}")
+    yield Scene("One pass", "one_pass_any", "stylize {chelsea} --style {great_wave} -o {out}")
+    yield Scene("One pass", "styles", "styles {lake-sherburne} -o {out}", inputs=False)
+    sweep = (
+        "sweep {astronaut} {the_scream} --style-weight 3 30 300 --content-layers relu2_1 relu4_2 --size 192 -o {out}"
+    )
+    yield Scene("Sweeps and studies", "sweep", sweep, "sheet.png", inputs=False)
+    textured = "texture {rbx_cobblestone} --size 192 -o {out}"
+    yield Scene("Sweeps and studies", "textures", textured, inputs=False)
+    reconstructed = "reconstruct {chelsea} --size 192 -o {out}"
+    yield Scene("Sweeps and studies", "reconstructions", reconstructed, inputs=False)
+
+
+SCENES = tuple(_scenes())
+
+
+def drawn_masks(folder: Path) -> dict[str, Path]:
+    """The two regions of Lake Sherburne: what is above the shore, and the lake."""
+    found = {}
+    for name, rows in {"land": (0, 435), "lake": (436, 576)}.items():
+        mask = Image.new("L", (1024, 576))
+        ImageDraw.Draw(mask).rectangle((0, rows[0], 1024, rows[1]), fill=255)
+        found[name] = folder / f"{name}.png"
+        mask.save(found[name])
+    return found
+
+
+def shown(inputs: list[Path], result: Path) -> Image.Image:
+    """The result, and left of it what the command was given, as high together as it is."""
+    made = Image.open(result).convert("RGB")
+    made.thumbnail((WIDEST, WIDEST), Image.Resampling.LANCZOS)
+    if not inputs:
+        return made
+    height = (made.height - GAP * (len(inputs) - 1)) // len(inputs)
     small = []
-    for path in (content, style):
+    for path in inputs:
         picture = Image.open(path).convert("RGB")
-        picture.thumbnail((painted.width // 2, height), Image.Resampling.LANCZOS)
+        picture.thumbnail((made.width // 2, height), Image.Resampling.LANCZOS)
         small.append(picture)
     width = max(picture.width for picture in small)
-    sheet = Image.new("RGB", (width + GAP + painted.width, painted.height), "white")
-    sheet.paste(small[0], (width - small[0].width, 0))
-    sheet.paste(small[1], (width - small[1].width, painted.height - small[1].height))
-    sheet.paste(painted, (width + GAP, 0))
+    sheet = Image.new("RGB", (width + GAP + made.width, made.height), "white")
+    for number, picture in enumerate(small):
+        top = number * (height + GAP) if number < len(small) - 1 else made.height - picture.height
+        sheet.paste(picture, (width - picture.width, top))
+    sheet.paste(made, (width + GAP, 0))
     return sheet
 
 
-def paint(content: Path, style: Path, args: argparse.Namespace, out: Path) -> dict[str, object]:
-    """Paints a pair by the command, saves the sheet, and says how long the command took."""
-    with tempfile.TemporaryDirectory() as folder:
-        result = Path(folder) / "result.png"
-        words = ["transfer", content, style, "-o", result, "--size", args.size, *args.words]
-        if args.network:
-            words += ["--network", args.network]
+def make(scene: Scene, found: dict[str, Path], further: list[str]) -> dict[str, object]:
+    """Runs a scene's command, saves its sheet, and says how long the command took."""
+    with tempfile.TemporaryDirectory() as scratch:
+        out = Path(scratch) / ("result" if scene.result else "result.png")
+        places = {**found, **drawn_masks(Path(scratch)), "out": out}
+        words = [word.format(**places) for word in scene.command.split()]
         began = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "jaxstyle.cli", *map(str, words)], check=True)
+        subprocess.run([sys.executable, "-m", "jaxstyle.cli", *words, *further], check=True)
         seconds = time.perf_counter() - began
-        record = json.loads(result.with_suffix(".json").read_text())
-        shown(content, style, result).save(out, quality=QUALITY)
-        size = np.shape(jaxstyle.load_image(result))[:2]
-    network = record["settings"]["network"]
-    return {"network": network, "seconds": round(seconds), "size": f"{size[1]} x {size[0]}"}
+        result = out / scene.result if scene.result else out
+        inputs = [found[name] for name in scene.pictures()] if scene.inputs else []
+        shown(inputs, result).save(DOCS / "gallery" / f"{scene.name}.webp", quality=QUALITY, method=6)
+        fact: dict[str, object] = {"seconds": round(seconds)}
+        with Image.open(result) as picture:
+            fact["size"] = f"{picture.width} x {picture.height}"
+        with contextlib.suppress(jaxstyle.InputError):  # sheets and figures have no record inside
+            fact["network"] = read_record(result)["settings"]["network"]
+    return fact
 
 
 def page(facts: dict[str, dict[str, object]]) -> str:
     """The page, from what each sheet's facts say."""
-    words = [
+    lines = [
         "# Gallery",
         "",
-        "`jaxstyle transfer CONTENT STYLE` with its defaults, by the network that is named, on two cores. Seconds are",
-        "those of the whole command, with other work beside it. Made by `scripts/make_gallery.py`.",
+        "Each picture by the command under it, on two cores. Seconds are those of the whole command, with other work",
+        "beside it; the network is the default unless the command names one. Made by `scripts/make_gallery.py`.",
         "",
     ]
-    for content, style in PAIRS:
-        name = f"{content}_{style}"
-        if name in facts:
-            fact = facts[name]
-            words += [
-                f"![{CREDITS[content]}, as {CREDITS[style]}](gallery/{name}.jpg)",
-                "",
-                f"{CREDITS[content]}; {CREDITS[style]}. {fact['network']}, {fact['size']}, {fact['seconds']} s.",
-                "",
-            ]
-    return "\n".join(words)
+    section = ""
+    for scene in SCENES:
+        if scene.name not in facts:
+            continue
+        if scene.section != section:
+            section = scene.section
+            lines += [f"## {section}", ""]
+        fact = facts[scene.name]
+        names = {name: f"{name}.jpg" for name in scene.pictures()}
+        command = scene.command.format(**names, out="out.png", land="land.png", lake="lake.png")
+        credits = "; ".join(CREDITS[name] for name in scene.pictures())
+        details = ", ".join(str(fact[name]) for name in ("network", "size") if name in fact)
+        lines += [
+            f"![{credits}](gallery/{scene.name}.webp)",
+            "",
+            f"    jaxstyle {command}",
+            "",
+            f"{credits}. {details}, {fact['seconds']} s.",
+            "",
+        ]
+    return "\n".join(lines)
 
 
 def main() -> None:
-    """Paints what is wanted and not yet there, and writes the page."""
+    """Makes what is wanted and not yet there, and writes the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("contents", type=Path)
-    parser.add_argument("styles", type=Path)
-    parser.add_argument("--network", help="default: the command's own")
-    parser.add_argument("--size", type=int, default=512)
-    parser.add_argument("--only", help="pairs whose name begins so")
+    parser.add_argument("pictures", type=Path, nargs="+")
+    parser.add_argument("--only", default="", help="scenes whose section or name begins so")
     parser.add_argument("--again", action="store_true", help="also what is there")
-    parser.add_argument("--words", nargs=argparse.REMAINDER, default=[], help="further words of the command")
+    parser.add_argument("--words", nargs=argparse.REMAINDER, default=[], help="further words of the commands")
     args = parser.parse_args()
-    folder = DOCS / "gallery"
-    folder.mkdir(exist_ok=True)
-    known = folder / "facts.json"
+    found = {name: path for folder in args.pictures for name in CREDITS if (path := folder / f"{name}.jpg").exists()}
+    if lacking := sorted(CREDITS.keys() - found.keys()):
+        parser.error(f"no folder has {', '.join(lacking)} (.jpg)")
+    (DOCS / "gallery").mkdir(exist_ok=True)
+    known = DOCS / "gallery" / "facts.json"
     facts = json.loads(known.read_text()) if known.exists() else {}
-    for content, style in PAIRS:
-        name = f"{content}_{style}"
-        if (args.only and not name.startswith(args.only)) or (name in facts and not args.again):
-            continue
-        pictures = args.contents / f"{content}.jpg", args.styles / f"{style}.jpg"
-        facts[name] = paint(*pictures, args, folder / f"{name}.jpg")
-        known.write_text(json.dumps(facts, indent=1) + "\n")
-    (DOCS / "gallery.md").write_text(page(facts))
+    for scene in SCENES:
+        wanted = (
+            not args.only or scene.section.lower().startswith(args.only.lower()) or scene.name.startswith(args.only)
+        )
+        if wanted and (args.again or scene.name not in facts):
+            facts[scene.name] = make(scene, found, args.words)
+            known.write_text(json.dumps(facts, indent=1) + "\n")
+            (DOCS / "gallery.md").write_text(page(facts))
 
 
 if __name__ == "__main__":

@@ -117,3 +117,11 @@ def test_a_transfer_and_a_sweep_may_end_with_it(call: Callable[..., Said], folde
     said = call("sweep", "c.png", "s.png", "-o", "out", *small, "--style-weight", "1", "9", "--upscale", "3", "--quiet")
     assert said.code == 0
     assert pixels("out/cell_0.png").shape == pixels("out/cell_1.png").shape == (144, 192, 3)
+
+
+def test_so_may_a_picture_painted_in_one_pass(call: Callable[..., Said], folder: Path) -> None:
+    words = ("stylize", "c.png", "--style", "strokes", "--quiet", "-o")
+    assert call(*words, "plain.png").code == call(*words, "large.png", "--upscale", "2").code == 0
+    assert same_record(folder / "large.png")["settings"]["upscale"] == 2
+    again = levels(upscale(load_picture("plain.png").pixels, 2))
+    assert np.abs(pixels("large.png") - again).mean() < 0.5

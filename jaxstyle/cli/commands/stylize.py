@@ -26,7 +26,7 @@ from jaxstyle.cli.parser import Named, Positional, Repeated, Several
 from jaxstyle.cli.pipes import OUTPUT, PIPE, check_no_pipe, check_one_pipe, check_piped_out, piped_out, tell
 from jaxstyle.cli.settings import ColorSettings
 from jaxstyle.cli.sources import default_name, read_picture, reader
-from jaxstyle.cli.values import NUMBER, SIDE, UNIT, Text
+from jaxstyle.cli.values import NUMBER, SIDE, UNIT, UPSCALE, Text
 from jaxstyle.errors import InputError, nearest, one_for_each
 from jaxstyle.files import shown
 from jaxstyle.pictures.read import Picture, own_size
@@ -44,6 +44,7 @@ class Options(Telling, Reading):
       strength: from 0, the photograph, to 1 (default: 1; like pictures, {PICTURE_STRENGTH:g})
       masks: one for each style: white where it goes, black where not, grey between; elsewhere CONTENT stays
       size: long side in pixels (default: the content's, at most {ONE_PASS_SIZE})
+      upscale: makes the result so many times as large in the end, as jaxstyle upscale does: 2, 3 or 4 (default: off)
       overwrite: replace files that are there and not jaxstyle's own, too
       quiet: print only the result's name
     """
@@ -55,6 +56,7 @@ class Options(Telling, Reading):
     strength: Annotated[float | None, UNIT] = None
     masks: Annotated[tuple[str, ...] | None, Several(Text("FILE"))] = None
     size: Annotated[int | None, SIDE] = None
+    upscale: Annotated[int | None, UPSCALE] = None
     overwrite: bool = False
     quiet: bool = False
     coloring: ColorSettings = dataclasses.field(default_factory=ColorSettings)
@@ -150,17 +152,20 @@ def _weight(word: str) -> float | None:
 
 def _paint(options: Options, brush: "_Brush", places: dict[str, Path], outputs: Outputs) -> int:
     """Paints all pictures; the exit code."""
+    from jaxstyle.cli.upscaling import check_enlarged, enlarged
+
     with outputs.claimed():
         refused: list[str] = []
         for file, place in places.items():
             began = time.time()
             try:
                 content = _content(options, file)
+                check_enlarged(content, options.upscale, place)
                 masks = [read_mask(mask, content, read=reader(options)) for mask in options.masks or ()]
             except InputError as error:
                 refused.append(str(error))
                 continue
-            painted = brush.paint(content, [mask.values for mask in masks])
+            painted = enlarged(brush.paint(content, [mask.values for mask in masks]), options.upscale)
             record = {"status": "done", **brush.record(content, masks), "seconds": round(time.time() - began, 2)}
             saved = brush.save(outputs, place, painted, content, record)
             height, width = painted.shape[:2]
@@ -250,7 +255,8 @@ class _Brush:
         pictures = iter(self._pictures)
         styles = [{"name": style.name} if style.path is None else file_record(next(pictures)) for style in self._styles]
         settings = {"strength": self.strength, "mix": [style.weight for style in self._styles]}
-        settings |= {"size": self._options.size, "color": self._options.coloring.color, "model": self._options.model}
+        settings |= {name: getattr(self._options, name) for name in ("size", "upscale", "model")}
+        settings |= {"color": self._options.coloring.color}
         found = {"command": "stylize", "content": file_record(content), "styles": styles, "settings": settings}
         return found | ({"masks": [file_record(mask) for mask in masks]} if masks else {}) | made_by()
 
