@@ -40,8 +40,8 @@ def loss_of(
     """The mean loss of a batch, and its terms: the mean absolute error of pixels; with a judge, features' too.
 
     The judge sees the pictures without their first `shift` rows and columns, 0 to `GRID`, and as many fewer at their
-    ends. Its poolings lie on a grid; if that always lay alike on the blocks of pixels that the network makes, each pixel
-    of a block would learn something of its own, which shows as a pattern.
+    ends. Its poolings lie on a grid; if that always lay alike on the blocks of pixels that the network makes, each
+    pixel of a block would learn something of its own, which shows as a pattern.
     """
 
     def seen(image: Array) -> Array:
