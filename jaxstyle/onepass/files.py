@@ -14,7 +14,7 @@ from jaxstyle.onepass.decoders import AROUND, LEVELS, RANKS, SPACINGS, Decoder
 from jaxstyle.onepass.painters import AnyPainter, StylePainter
 from jaxstyle.onepass.style_network import StyleNetwork
 from jaxstyle.weights.load import load_network
-from jaxstyle.weights.parameters import read_parameters, shaped_as, write_parameters
+from jaxstyle.weights.parameters import read_parameters, write_parameters
 from jaxstyle.weights.registry import shipped
 
 STYLES, DECODERS = "styles 1", "decoders 1"  # kinds of files, and versions
@@ -51,19 +51,18 @@ def load_styles(path: StrPath | None = None) -> StylePainter:
 def open_styles(path: StrPath | None = None) -> tuple[StylePainter, dict[str, Any]]:
     """`load_styles`, with NumPy's arrays, before any device is asked for; and the facts that the file has of it."""
     place = _place(path, STYLES_FILE)
-    params, facts = read_parameters(place, kind=STYLES, trusted=path is None)
-    names, width, blocks = _checked(facts, place)
-    module = StyleNetwork(len(names), width=width, blocks=blocks)
-    shaped = shaped_as(params, _shapes(module), place)
-    return StylePainter(shaped, module, names), facts
+
+    def shapes(facts: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+        return _shapes(_described(facts, place)[1])
+
+    params, facts = read_parameters(place, kind=STYLES, shapes=shapes, trusted=path is None)
+    names, module = _described(facts, place)
+    return StylePainter(params, module, names), facts
 
 
 def style_facts(path: StrPath | None = None) -> list[dict[str, Any]]:
     """What a file says of its styles, in order: of each its name and more, which may be anything."""
-    place = _place(path, STYLES_FILE)
-    facts = read_parameters(place, kind=STYLES, trusted=path is None)[1]
-    _checked(facts, place)
-    return list(facts["styles"])
+    return list(open_styles(path)[1]["styles"])
 
 
 def save_decoders(path: StrPath, decoders: Mapping[str, Decoder], **fitted: Any) -> None:
@@ -79,16 +78,15 @@ def load_any_style(path: StrPath | None = None) -> AnyPainter:
     Raises:
       InputError: no such file, or not one of that kind and version.
     """
-    place = _place(path, DECODERS_FILE)
-    params, _ = read_parameters(place, kind=DECODERS, trusted=path is None)
     shapes: dict[str, tuple[int, ...]] = {}
     for level in LEVELS:
         rank, side = RANKS[level], 2 * SPACINGS[level]
         own = Decoder((AROUND, AROUND, CHANNELS[level], rank), (rank,), (rank, side, side, 3))  # type: ignore[arg-type]
         shapes |= {f"{level}_{name}": shape for name, shape in own._asdict().items()}
-    shaped = shaped_as(params, shapes, place)
+    place = _place(path, DECODERS_FILE)
+    params, _ = read_parameters(place, kind=DECODERS, shapes=lambda _: shapes, trusted=path is None)
     decoders = {
-        level: Decoder(*(jnp.asarray(shaped[f"{level}_{name}"]) for name in Decoder._fields)) for level in LEVELS
+        level: Decoder(*(jnp.asarray(params[f"{level}_{name}"]) for name in Decoder._fields)) for level in LEVELS
     }
     return AnyPainter(load_network(ENCODER, padding=PADDING), decoders)
 
@@ -102,8 +100,8 @@ def _place(path: StrPath | None, name: str) -> Path:
     return place
 
 
-def _checked(facts: Mapping[str, Any], path: Path) -> tuple[tuple[str, ...], int, int]:
-    """Names, width and blocks, as the file says them."""
+def _described(facts: Mapping[str, Any], path: Path) -> tuple[tuple[str, ...], StyleNetwork]:
+    """The styles' names and the architecture, as a file says them."""
     try:
         names = tuple(style["name"] for style in facts["styles"])
         width, blocks = facts["width"], facts["blocks"]
@@ -114,7 +112,7 @@ def _checked(facts: Mapping[str, Any], path: Path) -> tuple[tuple[str, ...], int
         raise InputError(f"{shown(path)} is damaged or incomplete (it does not say what its styles are)") from error
     if not sound:
         raise InputError(f"{shown(path)} is damaged or incomplete (what it says of its styles makes no sense)")
-    return names, width, blocks
+    return names, StyleNetwork(len(names), width=width, blocks=blocks)
 
 
 @functools.cache

@@ -1,11 +1,10 @@
 """Networks that make pictures larger, from and to files: those that come with jaxstyle, and others' own.
 
-On disk one is an HDF5 file of our own (`weights.formats`) whose attributes say which version of the architecture it is,
-how wide and how deep.
+On disk one is a file of parameters (`weights.parameters`) whose facts say how wide and how deep it is.
 """
 
 import functools
-import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,10 @@ from jaxstyle.errors import InputError
 from jaxstyle.files import StrPath, shown
 from jaxstyle.superres.network import UpscaleNetwork, Upscaler
 from jaxstyle.types import Params
-from jaxstyle.weights import formats
-from jaxstyle.weights.formats import WeightsFile, arrays_of, layer_from
+from jaxstyle.weights.parameters import read_parameters, write_parameters
 from jaxstyle.weights.registry import shipped
 
-VERSION = "upscale-1"  # of the architecture; `UpscaleNetwork` is this one
+KIND = "upscale 1"  # of files, and the architecture's version; `UpscaleNetwork` is this one
 MOST = {"width": 512, "blocks": 256}
 
 
@@ -71,65 +69,38 @@ def save_upscaler(path: StrPath, upscaler: Upscaler, *, source: str, licence: st
     Raises:
       InputError: parameters that are not finite in `dtype`, or a place where nothing can be written.
     """
-    with np.errstate(over="ignore"):  # what overflows float16 is refused as not finite
-        arrays = jax.tree.map(lambda x: np.asarray(x).astype(dtype), dict(upscaler.params))
-    if not all(np.isfinite(x).all() for x in jax.tree.leaves(arrays)):
-        raise InputError(f"{shown(path)} was not written: parameters are not finite in {np.dtype(dtype)}")
     module = upscaler.module
-    attributes = {
-        "network": VERSION,
-        "width": str(module.width),
-        "blocks": str(module.blocks),
-        "factors": " ".join(map(str, module.factors)),
-        "preprocessing": "none",
-        "source": source,
-        "licence": licence,
-    }
-    try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        formats.write(path, {name: layer_from(layer) for name, layer in arrays.items()}, attributes, dtype)
-    except OSError as error:
-        raise InputError(f"{shown(path)} cannot be written ({error.strerror or error})") from error
+    flat = {f"{layer}_{name}": x for layer, own in upscaler.params.items() for name, x in own.items()}
+    facts = {"width": module.width, "blocks": module.blocks, "factors": module.factors}
+    write_parameters(path, flat, kind=KIND, facts={**facts, "source": source, "licence": licence}, dtype=dtype)
 
 
 def _read(path: Path, *, trusted: bool) -> Upscaler:
-    """A file's network; what it says of itself is compared with its arrays before any of them is read."""
-    found: list[UpscaleNetwork] = []
-    file = formats.read(path, lambda declared: found.append(_checked(declared, path)), trusted=trusted)
+    params, facts = read_parameters(
+        path, kind=KIND, shapes=lambda facts: _shapes(_described(facts, path)), trusted=trusted
+    )
     # NumPy's arrays, since this may be called while something is traced, and what is kept must not be of that trace.
-    params = {name: arrays_of(layer) for name, layer in file.layers.items()}
-    if not all(np.isfinite(x).all() for layer in params.values() for x in layer.values()):
-        raise InputError(f"{shown(path)} holds numbers that are not finite")
-    return Upscaler(params, found[0])
+    layers: dict[str, dict[str, np.ndarray]] = {}
+    for name, array in params.items():
+        layer, _, kind = name.rpartition("_")
+        layers.setdefault(layer, {})[kind] = array
+    return Upscaler(layers, _described(facts, path))
 
 
-def _checked(file: WeightsFile, path: Path) -> UpscaleNetwork:
-    """The architecture that a file says it holds, if its arrays are of these shapes."""
-    told = file.attributes.get("network", "")
-    if file.kind != "jaxstyle" or not told.startswith("upscale-"):
-        raise InputError(f"{shown(path)} holds no network that makes pictures larger")
-    if told != VERSION:
-        raise InputError(f"{shown(path)} holds a network of version {told[:40]!r}; this jaxstyle reads {VERSION!r}")
-    sizes: dict[str, Any] = {name: _whole(file.attributes.get(name, ""), most) for name, most in MOST.items()}
-    words = file.attributes.get("factors", "").split()
-    factors = tuple(factor for factor in UPSCALE_FACTORS if str(factor) in words)
-    module = None if None in sizes.values() or not factors else UpscaleNetwork(**sizes, factors=factors)
-    if module is None or shapes_of(file) != shapes_of(module):
-        raise InputError(f"{shown(path)} is damaged or incomplete: its arrays are not those that it says it has")
-    return module
+def _described(facts: Mapping[str, Any], path: Path) -> UpscaleNetwork:
+    """The architecture, as a file says it."""
+    sizes: dict[str, Any] = {name: facts.get(name) for name in MOST}
+    factors: Any = facts.get("factors")
+    sound = all(isinstance(sizes[name], int) and 1 <= sizes[name] <= most for name, most in MOST.items())
+    sound = sound and isinstance(factors, list) and bool(factors)
+    if not sound or factors != [factor for factor in UPSCALE_FACTORS if factor in factors]:
+        raise InputError(f"{shown(path)} is damaged or incomplete (what it says of its network makes no sense)")
+    return UpscaleNetwork(**sizes, factors=tuple(factors))
 
 
-def _whole(word: str, most: int) -> int | None:
-    return int(word) if re.fullmatch(r"[1-9]\d{0,3}", word, re.ASCII) and int(word) <= most else None
-
-
-def shapes_of(network: WeightsFile | UpscaleNetwork) -> dict[str, dict[str, tuple[int, ...]]]:
-    """The shapes of a network's parameters, as a file declares them or as the architecture has them."""
-    if isinstance(network, UpscaleNetwork):
-        params: Any = jax.eval_shape(lambda: initial(network, jax.random.key(0)))
-    else:
-        params = {name: arrays_of(layer) for name, layer in network.layers.items()}
-    return {name: {key: tuple(array.shape) for key, array in layer.items()} for name, layer in params.items()}
+def _shapes(module: UpscaleNetwork) -> dict[str, tuple[int, ...]]:
+    params = jax.eval_shape(lambda: initial(module, jax.random.key(0)))
+    return {f"{layer}_{name}": x.shape for layer, own in params.items() for name, x in own.items()}
 
 
 def initial(module: UpscaleNetwork, key: jax.Array) -> Params:

@@ -34,6 +34,7 @@ def loss_of(
     upscaler: Upscaler,
     crops: Float[Array, "n h w 3"],
     factor: int,
+    *,
     judge: Network | None = None,
     shift: tuple[Array | int, Array | int] = (0, 0),
 ) -> tuple[Array, dict[str, Array]]:
@@ -93,7 +94,7 @@ def make_steps(
         shift = jax.random.randint(jax.random.key(number), (2,), 0, GRID + 1)
 
         def loss(params: Params) -> Any:
-            return loss_of(Upscaler(params, module), crops, factor, judge, (shift[0], shift[1]))
+            return loss_of(Upscaler(params, module), crops, factor, judge=judge, shift=(shift[0], shift[1]))
 
         gradient, terms = jax.grad(loss, has_aux=True)(training.params)
         return update(training, gradient, number), terms

@@ -2,7 +2,7 @@
 holds and by which version of its kind it is to be read."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from jaxstyle.errors import InputError
 from jaxstyle.files import StrPath, shown
 from jaxstyle.networks.layers import Convolution
 from jaxstyle.weights import formats
-from jaxstyle.weights.formats import WeightsFile
+from jaxstyle.weights.formats import WeightsFile, arrays_of
 
 MOST_FACTS = 60_000  # bytes: an attribute of HDF5 has room for 64 KB
 
@@ -50,17 +50,26 @@ def write_parameters(
         raise InputError(f"cannot write {shown(path)} ({error.strerror or error})") from error
 
 
-def read_parameters(path: StrPath, *, kind: str, trusted: bool = False) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Parameters, each with four axes, and the facts that were written with them.
+def read_parameters(
+    path: StrPath,
+    *,
+    kind: str,
+    shapes: Callable[[dict[str, Any]], Mapping[str, tuple[int, ...]]],
+    trusted: bool = False,
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Parameters, float32, and the facts that were written with them.
 
     Args:
       path: the file.
       kind: that it must be of.
+      shapes: of the facts, what the file must hold: name -> shape. Compared with what it declares before any array is
+        read. Raises an `InputError` for facts that make no sense.
       trusted: whether it ships with jaxstyle, and is read faster.
 
     Raises:
       InputError: no file of that kind and version, or a damaged one.
     """
+    found: list[tuple[dict[str, Any], Mapping[str, tuple[int, ...]]]] = []
 
     def check(file: WeightsFile) -> None:
         held = file.attributes.get("network", "") if file.kind == "jaxstyle" else ""
@@ -68,34 +77,39 @@ def read_parameters(path: StrPath, *, kind: str, trusted: bool = False) -> tuple
             other = f"is of the kind {held!r}" if held else "is not"
             name, version = kind.rsplit(" ", 1)
             raise InputError(f"{shown(path)} {other}; wanted is a file of {name}, version {version}, of jaxstyle's")
+        facts = _facts(file, path)
+        wanted = shapes(facts)
+        _check_shapes(file, {name: (1,) * (4 - len(shape)) + tuple(shape) for name, shape in wanted.items()}, path)
+        found.append((facts, wanted))
 
     file = formats.read(path, check, trusted=trusted)
+    facts, wanted = found[-1]
+    params = {}
+    for name, shape in wanted.items():
+        layer = file.layers[name]
+        assert isinstance(layer, Convolution)
+        if not np.isfinite(layer.kernel).all():
+            raise InputError(f"{shown(path)} is damaged or incomplete ({name} is not finite)")
+        params[name] = layer.kernel.reshape(shape)
+    return params, facts
+
+
+def _facts(file: WeightsFile, path: StrPath) -> dict[str, Any]:
     try:
         facts = json.loads(file.attributes["facts"])
     except (KeyError, ValueError, RecursionError) as error:
         raise InputError(f"{shown(path)} is damaged or incomplete (its facts cannot be read)") from error
     if not isinstance(facts, dict):
         raise InputError(f"{shown(path)} is damaged or incomplete (its facts are no table)")
-    params = {}
-    for name, layer in file.layers.items():
-        assert isinstance(layer, Convolution)
-        if not np.isfinite(layer.kernel).all():
-            raise InputError(f"{shown(path)} is damaged or incomplete ({name} is not finite)")
-        params[name] = layer.kernel
-    return params, facts
+    return facts
 
 
-def shaped_as(
-    params: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]], path: StrPath
-) -> dict[str, np.ndarray]:
-    """Parameters with the shapes that a network has.
-
-    Raises:
-      InputError: they are not that network's.
-    """
-    wanted = {name: (1,) * (4 - len(shape)) + tuple(shape) for name, shape in shapes.items()}
-    for name in wanted.keys() | params.keys():
-        if name not in params or name not in wanted or params[name].shape != wanted[name]:
-            has = f"{params[name].shape} for {name}" if name in params else f"no {name}"
-            raise InputError(f"{shown(path)} has {has}; it should be {wanted.get(name, 'without it')}")
-    return {name: params[name].reshape(shapes[name]) for name in shapes}
+def _check_shapes(file: WeightsFile, wanted: Mapping[str, tuple[int, ...]], path: StrPath) -> None:
+    """Raises `InputError` unless the file declares just these arrays."""
+    declared = {name: tuple(arrays_of(layer)["kernel"].shape) for name, layer in file.layers.items()}
+    for name in sorted(wanted.keys() | declared.keys()):
+        if declared.get(name) != wanted.get(name):
+            has = f"{declared[name]} for {name}" if name in declared else f"no {name}"
+            raise InputError(
+                f"{shown(path)} is damaged or incomplete (it has {has}; it should be {wanted.get(name, 'without it')})"
+            )

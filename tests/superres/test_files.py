@@ -1,5 +1,7 @@
 """Files of networks: what was written is read, and whatever else is there is refused in one line."""
 
+import json
+
 import h5py
 import jax
 import numpy as np
@@ -45,26 +47,41 @@ def refusal(path):
 @pytest.mark.parametrize(
     "attribute, value, words",
     [
-        ("network", "upscale-2", "version 'upscale-2'; this jaxstyle reads 'upscale-1'"),
-        ("network", "compact", "holds no network that makes pictures larger"),
+        ("network", "upscale 2", "of the kind 'upscale 2'; wanted is a file of upscale, version 1"),
+        ("network", "compact", "of the kind 'compact'"),
         ("format", "jaxstyle-9", "format 'jaxstyle-9'"),
-        ("width", "7", "not those that it says it has"),
-        ("width", "x", "not those that it says it has"),
-        ("blocks", "99999", "not those that it says it has"),
-        ("blocks", "1", "not those that it says it has"),
-        ("factors", "", "not those that it says it has"),
-        ("factors", "2 4", "not those that it says it has"),
+        ("facts", "{", "its facts cannot be read"),
     ],
 )
-def test_another_version_or_shape_is_refused(file, attribute, value, words):
+def test_another_kind_or_version_is_refused(file, attribute, value, words):
     with h5py.File(file, "r+") as opened:
         opened.attrs[attribute] = value
     assert words in refusal(file)
 
 
+@pytest.mark.parametrize(
+    "changed, words",
+    [
+        ({"width": 7}, "damaged or incomplete (it has"),
+        ({"blocks": 1}, "damaged or incomplete (it has"),
+        ({"factors": [2, 4]}, "head3_bias; it should be without it"),
+        ({"width": "x"}, "makes no sense"),
+        ({"width": None}, "makes no sense"),
+        ({"blocks": 99999}, "makes no sense"),
+        ({"factors": []}, "makes no sense"),
+        ({"factors": [4, 2]}, "makes no sense"),
+        ({"factors": {"2": 2}}, "makes no sense"),
+    ],
+)
+def test_what_it_says_of_its_network_must_be_so(file, changed, words):
+    with h5py.File(file, "r+") as opened:
+        opened.attrs["facts"] = json.dumps(json.loads(opened.attrs["facts"]) | changed)
+    assert words in refusal(file)
+
+
 def test_what_is_missing_damaged_or_another_networks_is_refused(tmp_path, file):
     assert "cannot be read" in refusal(tmp_path / "absent.h5")
-    assert "holds no network that makes pictures larger" in refusal(shipped("compact.h5"))
+    assert "wanted is a file of upscale" in refusal(shipped("compact.h5"))
     short = tmp_path / "short.h5"
     short.write_bytes(file.read_bytes()[:5000])
     assert "damaged or incomplete" in refusal(short)
@@ -74,7 +91,7 @@ def test_what_is_missing_damaged_or_another_networks_is_refused(tmp_path, file):
 
 def test_numbers_that_are_none_are_refused_when_read_and_when_written(tmp_path, file, upscaler):
     with h5py.File(file, "r+") as opened:
-        opened["last/bias"][0] = np.nan
+        opened["last_bias/kernel"][0, 0, 0, 0] = np.nan
     assert "not finite" in refusal(file)
     large = Upscaler(jax.tree.map(lambda x: 1e6 * x, upscaler.params), upscaler.module)
     with pytest.raises(InputError, match="not finite in float16"):
