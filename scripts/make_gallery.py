@@ -58,6 +58,8 @@ class Scene:
       command: words of the command line; {picture} stands for a picture, {out} for the result.
       result: where it is, if not at {out}; beside that.
       inputs: whether what the command was given is shown beside it.
+      shares: of the first of two styles; the command runs once for each, with {first} and {second} for the weights, and
+        the results are shown in a row.
     """
 
     section: str
@@ -65,6 +67,7 @@ class Scene:
     command: str
     result: str = ""
     inputs: bool = True
+    shares: tuple[float, ...] = ()
 
     def pictures(self) -> tuple[str, ...]:
         """The pictures that the command is given."""
@@ -100,10 +103,10 @@ def _scenes() -> Iterator[Scene]:
     yield Scene("Colours, regions and mixtures", "mixture", mixed)
     yield Scene("One pass", "one_pass_trained", "stylize {singaporean-cityscape} --style starry_night -o {out}")
     yield Scene("One pass", "one_pass_any", "stylize {chelsea} --style {great_wave} -o {out}")
+    strip = "stylize {chelsea} --style starry_night:{first} great_wave:{second} --size 256 -o {out}"
+    yield Scene("One pass", "interpolation", strip, inputs=False, shares=(1, 0.75, 0.5, 0.25, 0))
     yield Scene("One pass", "styles", "styles {lake-sherburne} -o {out}", inputs=False)
-    sweep = (
-        "sweep {astronaut} {the_scream} --style-weight 3 30 300 --content-layers relu2_1 relu4_2 --size 192 -o {out}"
-    )
+    sweep = "sweep {astronaut} {the_scream} --style-weight 3 30 300 --tv-weight 0.1 10 --size 192 -o {out}"
     yield Scene("Sweeps and studies", "sweep", sweep, "sheet.png", inputs=False)
     textured = "texture {rbx_cobblestone} --size 192 -o {out}"
     yield Scene("Sweeps and studies", "textures", textured, inputs=False)
@@ -146,16 +149,33 @@ def shown(inputs: list[Path], result: Path) -> Image.Image:
     return sheet
 
 
+def in_a_row(paths: list[Path]) -> Image.Image:
+    """Pictures of one size beside each other."""
+    pictures = [Image.open(path).convert("RGB") for path in paths]
+    width, height = pictures[0].size
+    row = Image.new("RGB", (len(pictures) * (width + GAP) - GAP, height), "white")
+    for number, picture in enumerate(pictures):
+        row.paste(picture, (number * (width + GAP), 0))
+    return row
+
+
 def make(scene: Scene, found: dict[str, Path], further: list[str]) -> dict[str, object]:
     """Runs a scene's command, saves its sheet, and says how long the command took."""
     with tempfile.TemporaryDirectory() as scratch:
-        out = Path(scratch) / ("result" if scene.result else "result.png")
-        places = {**found, **drawn_masks(Path(scratch)), "out": out}
-        words = [word.format(**places) for word in scene.command.split()]
-        began = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "jaxstyle.cli", *words, *further], check=True)
-        seconds = time.perf_counter() - began
-        result = out / scene.result if scene.result else out
+        places = {**found, **drawn_masks(Path(scratch))}
+        results, seconds = [], 0.0
+        for number, share in enumerate(scene.shares or (1,)):
+            out = Path(scratch) / (f"result{number}" if scene.result else f"result{number}.png")
+            values = {**places, "out": out, "first": f"{share:g}", "second": f"{1 - share:g}"}
+            words = [word.format(**values) for word in scene.command.split()]
+            began = time.perf_counter()
+            subprocess.run([sys.executable, "-m", "jaxstyle.cli", *words, *further], check=True)
+            seconds += time.perf_counter() - began
+            results.append(out / scene.result if scene.result else out)
+        result = results[0]
+        if len(results) > 1:
+            result = Path(scratch) / "row.png"
+            in_a_row(results).save(result)
         inputs = [found[name] for name in scene.pictures()] if scene.inputs else []
         shown(inputs, result).save(DOCS / "gallery" / f"{scene.name}.webp", quality=QUALITY, method=6)
         fact: dict[str, object] = {"seconds": round(seconds)}
@@ -173,6 +193,7 @@ def page(facts: dict[str, dict[str, object]]) -> str:
         "",
         "Each picture by the command under it, on two cores. Seconds are those of the whole command, with other work",
         "beside it; the network is the default unless the command names one. Made by `scripts/make_gallery.py`.",
+        "Pictures made larger are in [the guide](guide/upscale.md).",
         "",
     ]
     section = ""
@@ -184,15 +205,18 @@ def page(facts: dict[str, dict[str, object]]) -> str:
             lines += [f"## {section}", ""]
         fact = facts[scene.name]
         names = {name: f"{name}.jpg" for name in scene.pictures()}
-        command = scene.command.format(**names, out="out.png", land="land.png", lake="lake.png")
+        given = {"out": "out.png", "land": "land.png", "lake": "lake.png", "first": "X", "second": "Y"}
+        command = scene.command.format(**names, **given)
         credits = "; ".join(CREDITS[name] for name in scene.pictures())
         details = ", ".join(str(fact[name]) for name in ("network", "size") if name in fact)
+        pairs = ", ".join(f"{share:g} and {1 - share:g}" for share in scene.shares)
+        shares = f" X and Y are {pairs}; the seconds are those of all." if pairs else ""
         lines += [
             f"![{credits}](gallery/{scene.name}.webp)",
             "",
             f"    jaxstyle {command}",
             "",
-            f"{credits}. {details}, {fact['seconds']} s.",
+            f"{credits}. {details}, {fact['seconds']} s.{shares}",
             "",
         ]
     return "\n".join(lines)
