@@ -44,6 +44,7 @@ ABLATE_RATIOS = (1.0, 10.0, 100.0, 1000.0)
 DEMO_SIZE = 384
 
 TRAIN_STEPS = 6000
+STYLE_WIDTH = 16  # channels of a network of styles, at full size
 ADD_STEPS = 400
 TRAIN_CROP = 128
 TRAIN_BATCH = 4

@@ -24,6 +24,7 @@ from jaxstyle.objective import (
     loss_terms,
     make_targets,
 )
+from marks import slow
 from tiny import OBJECTIVE, FixedFeatures, check_gradient, features, fixed_features, network, picture, x64
 
 NET = network()
@@ -162,7 +163,7 @@ def test_the_default_objective_is_used_when_none_is_given():
 # -------------------------------------------------------------------------------------------------------- style losses
 
 
-@pytest.mark.parametrize("name", STYLE_LOSSES)
+@pytest.mark.parametrize("name", [x if x in ("gram", "wasserstein") else slow(x) for x in STYLE_LOSSES])
 def test_a_style_loss_by_name_is_the_mean_of_its_distances_over_the_layers(name):
     objective = Objective(OBJECTIVE.content_layers, ("relu1_1", "relu3_1"), style_loss=name)
     statistic, distance = STYLE_LOSSES[name]

@@ -8,9 +8,12 @@ import pytest
 from jaxstyle import losses
 from jaxstyle.objective import Objective, Weights, describe_styles, loss_terms, make_targets
 from jaxstyle.regions import area_resize, make_regions, style_shares
+from marks import slow
 from masks import CONTENT, NET, SHALLOW_OBJECTIVE, STYLES, halves, rectangle
 from tiny import OBJECTIVE, check_gradient, features, network, x64
 from tiny import picture as waves
+
+FEW = [x if x in ("gram", "wasserstein") else slow(x) for x in losses.STYLE_LOSSES]
 
 # ------------------------------------------------------------------------------------------------------------ resizing
 
@@ -44,7 +47,7 @@ def test_the_smallest_mask_has_its_area_at_every_layer() -> None:
 # ---------------------------------------------------------------------------------------------------------- statistics
 
 
-@pytest.mark.parametrize("name", losses.STYLE_LOSSES)
+@pytest.mark.parametrize("name", FEW)
 def test_a_rectangle_has_the_statistics_of_the_features_cropped_to_it(name: str) -> None:
     style, objective = (
         waves(4, 48, 40),
@@ -122,7 +125,7 @@ def test_one_style_under_white_is_the_plain_transfer_and_shares_are_areas() -> N
     np.testing.assert_allclose(style_shares(halves() * np.float32(0.5), np.float32([2, 6])), [0.25, 0.75])
 
 
-@pytest.mark.parametrize("name", losses.STYLE_LOSSES)
+@pytest.mark.parametrize("name", FEW)
 def test_gradients_with_regions(name: str) -> None:
     objective = Objective(SHALLOW_OBJECTIVE.content_layers, ("relu2_1",), style_loss=name)
     with x64(), jax.numpy_dtype_promotion("standard"):

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxstyle.defaults import STYLE_WIDTH
 from jaxstyle.ops.blocks import (
     blocks_of,
     kernel_between_blocks,
@@ -49,7 +50,7 @@ class StyleNetwork(nn.Module):
     """
 
     count: int
-    width: int = 16
+    width: int = STYLE_WIDTH
     blocks: int = 5
     dtype: Any = jnp.float32
 

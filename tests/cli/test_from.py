@@ -4,11 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from commandline import SWEEP, Said, picture, pixels, refused
 from jaxstyle.pictures.write import read_record
 
 
+@pytest.mark.slow
 def test_a_cell_made_large(call: Callable[..., Said], folder: Path) -> None:
     assert call("sweep", *SWEEP, "--style-weight", "10", "100", "--quiet").code == 0
     said = call("transfer", "--from", "out/cell_1.png", "--size", "96", "-o", "big.png", "--steps", "3", "--quiet")

@@ -49,6 +49,7 @@ def test_masks_from_files_are_recorded_and_made_again(call: Callable[..., Said],
     assert call("transfer", *again, "--masks", *files).code == 0
 
 
+@pytest.mark.slow
 def test_a_sweep_shares_its_masks(call: Callable[..., Said], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And the styles in the colours of their regions: no lane has one of its own."""
     plans, make_plan = [], cells.make_plan

@@ -35,6 +35,7 @@ def third(folder: Path) -> Path:
     return on_disk(folder / "t.png", 3)
 
 
+@pytest.mark.slow
 def test_transfer_with_styles_at_layers(call, third):
     said = call("transfer", "c.png", "s.png", "t.png", "-o", "a.png", "--mix-layers", "1,0/0,1", *QUICK)
     assert said.code == 0, said

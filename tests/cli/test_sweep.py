@@ -75,6 +75,7 @@ def test_whatever_varies_cells_are_the_transfers(call: Callable[..., Said], fold
             assert off.max() <= 1, cell["command"]
 
 
+@pytest.mark.slow
 def test_style_losses_and_presets_are_axes_like_others(call: Callable[..., Said], folder: Path) -> None:
     # The content term of that preset is a sum of squares, beside which a relative style loss is nothing.
     axes = ("--style-loss", "gram", "cmd", "--preset", "default", "gatys", "--content-weight", "1e-9")

@@ -14,7 +14,7 @@ from jaxstyle.cli.commands import train
 from jaxstyle.onepass.files import load_styles, open_styles
 
 SHALLOW = ["--style-layers", "relu1_1", "relu2_1", "--content-layers", "relu2_1"]
-SMALL = ["--crop", "64", "--batch", "2", "--style-size", "64", *SHALLOW]
+SMALL = ["--crop", "64", "--batch", "1", "--style-size", "64", *SHALLOW]
 
 
 @pytest.fixture(scope="module")
@@ -29,15 +29,24 @@ def pictures(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(autouse=True)
+def small_samples(monkeypatch):
+    monkeypatch.setattr(train, "SAMPLE_SIZE", 32)
+
+
 @pytest.fixture
 def start(call, pictures):
     def run(out, *words, styles=("warm.png", "cold.png"), steps=4):
         where = [pictures / style if "=" not in style else style for style in styles]
-        return call("train", *where, "--photos", pictures / "photos", "-o", out, "--steps", steps, *SMALL, *words)
+        size = () if "--add-to" in words else ("--width", 2)
+        return call(
+            "train", *where, "--photos", pictures / "photos", "-o", out, "--steps", steps, *SMALL, *size, *words
+        )
 
     return run
 
 
+@pytest.mark.slow
 def test_killed_and_taken_up_again_it_ends_with_the_same_numbers(start, tmp_path, monkeypatch):
     monkeypatch.setattr(train, "CHECKPOINTS", 1)
     monkeypatch.setattr(train, "LOOKS", 1)
@@ -74,6 +83,7 @@ def test_killed_and_taken_up_again_it_ends_with_the_same_numbers(start, tmp_path
     assert facts["trained"]["settings"]["steps"] == 4 and facts["trained"]["photographs"] == 3
 
 
+@pytest.mark.slow
 def test_a_further_style_changes_nothing_of_the_others(start, pictures, tmp_path):
     assert start(tmp_path / "one.h5", styles=("warm.png",), steps=1).code == 0
     more = f"more={pictures / 'cold.png'}"
@@ -86,6 +96,7 @@ def test_a_further_style_changes_nothing_of_the_others(start, pictures, tmp_path
     assert any(np.any(np.asarray(x[1]) != x[0]) for name, x in both.params.items() if name.endswith("_scale"))
     said = start(tmp_path / "again.h5", "--add-to", tmp_path / "one.h5", styles=("warm.png",))
     assert said.code == 2 and "has a style 'warm' already" in said.err
+    assert both.module.width == 2
 
 
 @pytest.mark.parametrize(
@@ -96,6 +107,10 @@ def test_a_further_style_changes_nothing_of_the_others(start, pictures, tmp_path
         (["{warm}", "{warm}", "--photos", "{photos}", "-o", "{tmp}/x.h5"], "one name"),
         (["a:b={warm}", "--photos", "{photos}", "-o", "{tmp}/x.h5"], "cannot be called"),
         (["{warm}", "--photos", "{tmp}", "-o", "{tmp}/x.h5"], "at least 2 are needed"),
+        (
+            ["{warm}", "--photos", "{photos}", "-o", "{tmp}/x.h5", "--add-to", "y.h5", "--width", "8"],
+            "--width is that of y.h5",
+        ),
         (["{warm}", "--photos", "{photos}", "-o", "{tmp}/x.h5", "--crop", "96"], "at least 2 are needed"),
         (
             ["{warm}", "--photos", "{photos}", "-o", "{tmp}/x.h5", "--crop", "64", "--style-layers", "relu9_9"],

@@ -45,6 +45,7 @@ def test_where_no_mask_is_the_content_stays_and_elsewhere_it_does_not(solver: ob
     np.testing.assert_array_equal(seen[-1], result.image)
 
 
+@pytest.mark.slow
 def test_how_faint_a_region_is_does_not_change_what_is_painted() -> None:
     """So that no colour overshoots in a soft edge to make up for what does not show."""
     mask = rectangle(32, 40, slice(4, 20), slice(8, 36))

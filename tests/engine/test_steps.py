@@ -16,6 +16,7 @@ from jaxstyle.engine import steps
 from jaxstyle.engine.plan import make_plan
 from jaxstyle.objective import Objective, Weights, loss_terms
 from jaxstyle.solvers import Adam, Lbfgs, OptaxLbfgs
+from marks import slow
 from tiny import OBJECTIVE, compilations, picture
 from transfers import CONTENT, NET, SOLVERS, STYLE, WEIGHTS, same_terms, transfer
 
@@ -26,7 +27,7 @@ def planned(content=CONTENT, styles=STYLE, **options):
     return make_plan(content, styles, **(usual | options))[0]
 
 
-@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("solver", [slow(SOLVERS[0]), *SOLVERS[1:2], *map(slow, SOLVERS[2:])])
 def test_a_second_transfer_with_other_weights_compiles_nothing(solver):
     options = {"solver": solver, "steps": 5, "average": 0.5}
     transfer(weights=Weights(1.0, 100.0, 0.5, np.float32([1, 1, 1, 1, 1])), **options)
@@ -56,7 +57,7 @@ def test_the_loss_is_traced_once_whatever_the_weights_and_however_often_it_is_ev
     assert len(traces) == 1
 
 
-@pytest.mark.parametrize(("solver", "each"), [(Adam(), 3), (Lbfgs(), 2), (OptaxLbfgs(), 2)])
+@pytest.mark.parametrize(("solver", "each"), [(Adam(), 3), slow(Lbfgs(), 2), slow(OptaxLbfgs(), 2)])
 def test_what_is_compiled_ahead_is_all_that_is_compiled(solver, each):
     """For Adam the preparation, the first state and the step of each scale; where the line search runs in Python the
     preparation and the evaluation."""
@@ -114,7 +115,7 @@ def test_it_works_after_the_caches_are_cleared():
         np.testing.assert_array_equal(images[2], images[0])
 
 
-@pytest.mark.parametrize("solver", [Adam(), Lbfgs()])
+@pytest.mark.parametrize("solver", [slow(Adam()), Lbfgs()])
 def test_nothing_keeps_an_executable_once_a_transfer_is_over(solver):
     """JAX's own caches, which it can clear, have the programs."""
     transfer(solver=solver, steps=2)
@@ -138,7 +139,7 @@ def runner_of(plan):
     return steps.make_runner(plan, steps.compile_scale(plan, 0), None)
 
 
-@pytest.mark.parametrize("solver", [Lbfgs(), OptaxLbfgs()])  # Adam below
+@pytest.mark.parametrize("solver", [Lbfgs(), slow(OptaxLbfgs())])  # Adam below
 def test_the_path_of_accelerators_gives_the_result_of_the_path_of_the_cpu(solver, request):
     options = {"solver": solver, "average": 0.5}
     runner = runner_of(planned(**options))

@@ -20,6 +20,7 @@ from jaxstyle.networks.reach import reach_of
 from jaxstyle.objective import FORMULAE, Objective, Weights, loss_terms, make_targets
 from jaxstyle.regions import Masks
 from jaxstyle.solvers import Adam, Lbfgs, OptaxLbfgs
+from marks import slow
 from tiny import UNEVEN, compilations, network, picture, x64
 
 SHALLOW = Objective(("relu3_2",), ("relu1_1", "relu2_1", "relu3_1"))
@@ -73,26 +74,31 @@ def in_float64(net):
 # ------------------------------------------------------------------------------------------ the loss and its gradient
 
 
-@pytest.mark.parametrize("loss", ["gram", "wasserstein", "mean-std", "cmd"])
+@pytest.mark.parametrize("loss", ["gram", slow("wasserstein"), slow("mean-std"), "cmd"])
 def test_every_loss_of_sums_is_that_of_the_whole_picture_to_the_last_digits(loss):
     objective = Objective(SHALLOW.content_layers, SHALLOW.style_layers, style_loss=loss)
     with x64():
         check(in_float64(network(0, UNEVEN)), objective, (101, 86), 24, 1e-12)
 
 
-@pytest.mark.parametrize("preset", [name for name in FORMULAE if name != "relative"])
+@pytest.mark.parametrize(
+    "preset", [slow(name) if name == "crowsonkb" else name for name in FORMULAE if name != "relative"]
+)
 def test_the_formulae_of_published_programs_too(preset):
     objective = Objective(SHALLOW.content_layers, SHALLOW.style_layers, FORMULAE[preset])
     with x64():
         check(in_float64(network(0, UNEVEN)), objective, (90, 67), 32, 1e-11)
 
 
-@pytest.mark.parametrize("options", [{"padding": "edge"}, {"padding": "reflect"}, {"pooling": "average"}], ids=str)
+@pytest.mark.parametrize(
+    "options", [slow({"padding": "edge"}), {"padding": "reflect"}, slow({"pooling": "average"})], ids=str
+)
 def test_what_the_network_does_at_the_border_it_does_there_only(options):
     with x64():
         check(in_float64(network(0, UNEVEN, **options)), SHALLOW, (79, 93), 20, 1e-12)
 
 
+@pytest.mark.slow
 def test_regions_and_parts_of_styles():
     rng = np.random.default_rng(0)
     masks = np.clip(rng.normal(0.5, 0.5, (2, 83, 90)), 0, 1)
@@ -122,7 +128,7 @@ def narrow(net):
     return net.replace(params=few)
 
 
-@pytest.mark.parametrize("size", [(232, 251), (241, 224)], ids=str)
+@pytest.mark.parametrize("size", [(232, 251), slow((241, 224))], ids=str)
 def test_networks_of_other_kinds(size):
     with x64():
         net = in_float64(narrow(alexnet()))
@@ -230,7 +236,7 @@ def test_a_picture_that_tiles_the_plane_is_refused():
 OPTIONS = {"network": network(0, UNEVEN), "objective": SHALLOW, "weights": WEIGHTS, "steps": 3, "min_size": 120}
 
 
-@pytest.mark.parametrize("solver", [Adam(rate=0.02), Lbfgs(), OptaxLbfgs()], ids=lambda x: type(x).__name__)
+@pytest.mark.parametrize("solver", [Adam(rate=0.02), Lbfgs(), slow(OptaxLbfgs())], ids=lambda x: type(x).__name__)
 def test_a_transfer_in_tiles_is_the_transfer(solver):
     content, styles, seen = picture(1, 120, 107), [picture(2, 150, 90), picture(3, 50, 60)], []
     options = {**OPTIONS, "solver": solver, "average": 0.5, "min_size": 85 if isinstance(solver, Adam) else 120}
@@ -256,6 +262,7 @@ def test_with_masks_and_a_margin():
     np.testing.assert_array_equal(result.image[:20], content[:20])
 
 
+@pytest.mark.slow
 def test_a_picture_that_does_not_fit_is_seen_in_tiles(monkeypatch):
     content, style = picture(1, 300, 410), picture(2, 60, 90)
     monkeypatch.setattr("jaxstyle.engine.memory.TILES", (256, 64))

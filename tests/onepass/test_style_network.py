@@ -10,6 +10,7 @@ from jaxstyle.errors import InputError
 from jaxstyle.onepass.painters import StylePainter
 from jaxstyle.onepass.style_network import FIELD, MARGIN, StyleNetwork
 from jaxstyle.onepass.tiles import paint_in_parts, paint_whole
+from marks import slow
 
 WIDTH, BLOCKS, STYLES = 3, 2, ("bold", "calm")
 
@@ -109,7 +110,7 @@ def test_gradients_by_finite_differences(painter):
 # ----------------------------------------------------------------------------------------------------- what it paints
 
 
-@pytest.mark.parametrize("size", [(16, 16), (17, 19), (33, 50), (64, 18), (8, 9)])
+@pytest.mark.parametrize("size", [slow((16, 16)), (17, 19), slow((33, 50)), slow((64, 18)), (8, 9)])
 def test_any_size(painter, size):
     painted = stylize(picture(*size), "bold", network=painter)
     assert painted.shape == (*size, 3)
@@ -170,7 +171,7 @@ def test_wrong_input(painter):
 # -------------------------------------------------------------------------------------------------------------- parts
 
 
-@pytest.mark.parametrize("size", [(200, 300), (203, 333), (96, 410)])
+@pytest.mark.parametrize("size", [slow((200, 300)), (203, 333), slow((96, 410))])
 def test_parts_are_the_whole(painter, size):
     """Where statistics are of the picture itself, which is not larger than what they are measured on."""
     image, shares, seen = picture(*size), painter.shares("bold"), []
@@ -191,6 +192,7 @@ def test_what_is_beyond_the_field_is_not_seen(painter):
     assert reach < FIELD and MARGIN % 4 == 0
 
 
+@pytest.mark.slow
 def test_the_full_depth_sees_no_further_than_the_field():
     module = StyleNetwork(1, width=1)
     painter = StylePainter(random_params(module), module, ("one",))

@@ -87,6 +87,7 @@ def test_a_source_is_not_taken_for_periodic():
     assert np.abs(gram(ramp, "relu1_1", NET.with_options(padding="periodic")) - wanted).max() > 0.01
 
 
+@pytest.mark.slow
 def test_a_texture_takes_on_the_statistics_of_another_loss():
     found = synthesise(SOURCE, network=NET, layers=LAYERS, style_loss="mean-std", min_size=48, steps=15)
     assert found.final.style < 0.2 * found.losses.style[0]

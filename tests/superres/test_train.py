@@ -98,6 +98,7 @@ def test_steps_reduce_the_loss_of_what_they_see(photos):
     assert trained < 0.7 * before and mean < 0.7 * before
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_and_goes_on_ends_as_one_that_is_not(begun, photos, tmp_path):
     def run(folder, stop_after=None):
         state, step = make_steps(begun, rate=1e-3, steps=6)
@@ -143,9 +144,17 @@ def test_fitted_last_convolutions_are_the_least_squares_ones(begun, photos):
     assert found.params["first"] is begun.params["first"]
 
 
-def test_the_command_trains_writes_and_goes_on(call, folder, photos):
+class Narrow(UpscaleNetwork):
+    """A network of a few channels, which compiles in less time."""
+
+    width: int = 4
+    blocks: int = 1
+
+
+def test_the_command_trains_writes_and_goes_on(call, folder, photos, monkeypatch):
     from PIL import Image
 
+    monkeypatch.setattr("jaxstyle.superres.network.UpscaleNetwork", Narrow)
     (folder / "photos").mkdir()
     for number, pixels in enumerate(photos.pictures):
         Image.fromarray(pixels.repeat(2, 0).repeat(2, 1)).save(folder / "photos" / f"{number}.png")
@@ -154,7 +163,7 @@ def test_the_command_trains_writes_and_goes_on(call, folder, photos):
     assert said.code == 0 and said.out == "own.h5\n"
     assert "training on 3 photographs" in said.err and "1/1 steps" in said.err and "least squares" not in said.err
     assert call("upscale", "c.png", "-o", "large.png", "--weights", "own.h5", "--quiet") == (0, "large.png\n", "")
-    assert load_upscaler("own.h5").module == UpscaleNetwork()
+    assert load_upscaler("own.h5").module == UpscaleNetwork(width=4, blocks=1)
     said = call(*words, "--seed", "4")
     assert said.code == 2 and "own.training holds a training with seed 0, and this one has 4" in said.err
 

@@ -31,6 +31,7 @@ from jaxstyle.pictures.read import Picture
 
 LOOKS, SAMPLES, CHECKPOINTS = 50, 500, 250  # steps between two of them
 SAMPLE_SIZE = 256
+MOST_WIDTH = 128
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,7 @@ class Options(Reading):
       style_size: long side in pixels at which styles are seen, one or one for each: the larger, the larger the strokes
       crop: pixels a side of what is cropped from photographs
       batch: crops in each step
+      width: channels of the network at full size; 32 as published (default: {STYLE_WIDTH}, or those of --add-to)
       rate: Adam's learning rate at its highest
       seed: of crops and first parameters
       overwrite: replace files that are there and not jaxstyle's own, too
@@ -60,6 +62,7 @@ class Options(Reading):
     style_size: Annotated[tuple[int, ...], Several(SIDE)] = (defaults.TRAIN_STYLE_SIZE,)
     crop: Annotated[int, Whole(64, 1024)] = defaults.TRAIN_CROP
     batch: Annotated[int, Whole(1, 256)] = defaults.TRAIN_BATCH
+    width: Annotated[int | None, Whole(1, MOST_WIDTH)] = None
     rate: Annotated[float, POSITIVE] = defaults.TRAIN_RATE
     seed: Annotated[int, SEED] = defaults.SEED
     overwrite: bool = False
@@ -78,6 +81,8 @@ def run(options: Options) -> int:
     sizes = options.style_size * (len(named) if len(options.style_size) == 1 else 1)
     if len(sizes) != len(named):
         raise InputError(f"--style-size has {len(sizes)} numbers; it needs {one_for_each(len(named), 'STYLE')}, or one")
+    if options.add_to is not None and options.width is not None:
+        raise InputError(f"--width is that of {shown(options.add_to)}; it cannot be another with --add-to")
     outputs = Outputs(
         read=[*(file for _, file in named), options.add_to, options.network.weights], overwrite=options.overwrite
     )
@@ -189,7 +194,8 @@ class _Work:
             for picture in self.pictures.values()
         ]
         if options.add_to is None:
-            module, names, fixed, facts = StyleNetwork(len(self.pictures)), tuple(self.pictures), 0, own
+            module = StyleNetwork(len(own), width=options.width or defaults.STYLE_WIDTH)
+            names, fixed, facts = tuple(self.pictures), 0, own
             params = first_params(module, pictures, styles, seed=options.seed)
         else:
             painter, before = open_styles(options.add_to)
@@ -213,6 +219,7 @@ class _Work:
             "style sizes": [max(picture.pixels.shape[:2]) for picture in self.pictures.values()],
             **{name.replace("_", " "): list(x) if isinstance(x, tuple) else x for name, x in kept.items()},
             "steps": self.steps,
+            "width": options.width,
             "crop": options.crop,
             "batch": options.batch,
             "rate": options.rate,
