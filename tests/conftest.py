@@ -1,5 +1,6 @@
 """Strict settings for every test: shapes checked on each call, no silent promotion, warnings are errors."""
 
+import itertools
 import os
 import signal
 import tempfile
@@ -48,13 +49,14 @@ from jaxstyle.cli.main import main
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
+NUMBERS = itertools.count()  # of caches
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees, or leaves anything in, the user's cache."""
-    monkeypatch.setenv("JAXSTYLE_CACHE", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.setenv("JAXSTYLE_CACHE", str(tmp_path_factory.getbasetemp() / f"cache{next(NUMBERS)}"))
 
 
 @pytest.fixture(scope="module", autouse=True)
