@@ -11,6 +11,9 @@ from pathlib import Path
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Most of the tests' time is compilation, and most of that is XLA's and LLVM's passes for speed, which change no result.
 QUICK = ["--xla_backend_optimization_level=0", "--xla_llvm_disable_expensive_passes=true"]
+QUICK.append(
+    "--xla_cpu_parallel_codegen_split_count=1"
+)  # of programs as small as these, parts cost more than they save
 if tuple(map(int, version("jaxlib").split(".")[:2])) < (0, 12):  # later ones have no such flag, and abort
     QUICK.append("--xla_cpu_use_fusion_emitters=false")
 os.environ.setdefault("XLA_FLAGS", " ".join(QUICK))

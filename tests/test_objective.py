@@ -114,7 +114,7 @@ def test_several_content_layers_are_averaged():
     check(evaluate(Weights(), objective), expected, Weights())
 
 
-@pytest.mark.parametrize("mix", [None, [1.0, 1.0, 1.0], [0.2, 0.7, 0.1], [3.0, 0.0, 1.0]])
+@pytest.mark.parametrize("mix", [slow(None), slow([1.0, 1.0, 1.0]), [0.2, 0.7, 0.1], slow([3.0, 0.0, 1.0])])
 def test_several_styles_are_a_mix_of_their_statistics(mix):
     styles = [STYLE, picture(3, 24, 24), picture(4, 48, 20)]
     expected = naive_terms(NET, IMAGE, CONTENT, styles, Weights(), OBJECTIVE, mix)

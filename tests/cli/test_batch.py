@@ -54,6 +54,7 @@ def test_a_batch(call: Callable[..., Said], folder: Path) -> None:
     assert load_image("out/p0.png").shape == (48, 64, 3)
 
 
+@pytest.mark.slow
 def test_one_program_for_each_shape_and_the_same_command_goes_on(
     call: Callable[..., Said], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

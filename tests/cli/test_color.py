@@ -14,6 +14,7 @@ from jaxstyle.pictures import color as colors
 from jaxstyle.pictures.read import load_image
 from jaxstyle.pictures.resample import resize
 from jaxstyle.pictures.write import read_record
+from marks import slow
 from tiny import compilations
 
 PLAIN = ("--size", "48", "--min-size", "48", "--steps", "3", "--quiet")
@@ -28,7 +29,7 @@ def on_disk(path):
     return np.asarray(Image.open(path), np.float32) / 255
 
 
-@pytest.mark.parametrize("color", defaults.COLORINGS[1:])
+@pytest.mark.parametrize("color", [x if x == "luminance" else slow(x) for x in defaults.COLORINGS[1:]])
 def test_transfer_in_the_contents_colours(color, call, folder: Path):
     said = call("transfer", "c.png", "s.png", "-o", "a.png", "--color", color, "--save-every", "2", *QUICK)
     assert said.code == 0, said

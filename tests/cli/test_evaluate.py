@@ -59,6 +59,7 @@ def test_a_picture_through_a_pipe(call: Callable[..., Said], folder: Path, monke
     assert piped["results"] == [named["results"][0] | {"file": "-"}] and piped["summary"] == named["summary"]
 
 
+@pytest.mark.slow
 def test_a_folder_of_results_with_records(call: Callable[..., Said], folder: Path) -> None:
     (folder / "results").mkdir()
     for name, seed in (("a.png", 1), ("b.png", 2)):

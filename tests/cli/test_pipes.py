@@ -20,6 +20,7 @@ from jaxstyle.cli.messages import CommandError
 from jaxstyle.cli.pipes import piped_out, source, tell
 from jaxstyle.errors import InputError
 from jaxstyle.pictures.read import load_picture
+from marks import slow
 
 OPTIONS = ("--quiet", *QUICK)
 
@@ -44,7 +45,7 @@ def test_a_piped_picture_is_the_one_in_the_file(folder: Path, piped: Callable[..
     assert source("./-") == "./-"
 
 
-@pytest.mark.parametrize("place", ["content", "style", "init", "mask"])
+@pytest.mark.parametrize("place", ["content", slow("style"), slow("init"), "mask"])
 def test_any_picture_may_come_through_a_pipe(
     call: Callable[..., Said], folder: Path, piped: Callable[..., None], place: str
 ) -> None:
@@ -88,6 +89,7 @@ def test_a_result_on_standard_output(folder: Path) -> None:
     assert last.startswith("standard output: 64 x 48, content "), last
 
 
+@pytest.mark.slow
 def test_standard_output_that_takes_nothing(folder: Path) -> None:
     words = [sys.executable, "-m", "jaxstyle.cli", "transfer", "c.png", "s.png", "-o", "-", *OPTIONS]
     with open("/dev/full", "wb") as full:

@@ -51,6 +51,7 @@ def test_reconstruct(call: Callable[..., Said], folder: Path) -> None:
     assert data("f.json")["layers"][0]["psnr"] != shallow["psnr"]
 
 
+@pytest.mark.slow
 def test_texture(call: Callable[..., Said], folder: Path) -> None:
     line = ("texture", "s.png", "--layers", "relu1_1", "relu2_1", "--steps", "8", "--width", "96", "--height", "32")
     said = call(*line, "--tile", "--quiet")

@@ -140,6 +140,7 @@ def test_without_the_further_packages(start, tmp_path, monkeypatch):
     assert said.code == 2 and "pip install 'jaxstyle[train]'" in said.err
 
 
+@pytest.mark.slow
 def test_a_step_that_does_not_fit(start, tmp_path, monkeypatch):
     monkeypatch.setattr("jaxstyle.cli.machine.available_memory", lambda: 10_000)
     said = start(tmp_path / "x.h5")

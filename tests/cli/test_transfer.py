@@ -16,6 +16,7 @@ from jaxstyle import defaults
 from jaxstyle.pictures.read import load_image
 from jaxstyle.presets import PRESETS
 from jaxstyle.weights import load_network
+from marks import slow
 
 
 def test_a_transfer(call: Callable[..., Said], folder: Path) -> None:
@@ -87,14 +88,14 @@ def test_presets(preset: str, call: Callable[..., Said], folder: Path) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        ["--optimizer", "adam"],
+        slow(["--optimizer", "adam"]),
         ["--optimizer", "optax-lbfgs", "--style-weight", "7"],
-        ["--precision", "bfloat16"],
+        slow(["--precision", "bfloat16"]),
         ["--pooling", "average", "--padding", "edge"],
-        ["--average", "0.9"],
-        ["--layer-weights", "1", "2"],
+        slow(["--average", "0.9"]),
+        slow(["--layer-weights", "1", "2"]),
         ["--init", "style", "--optimizer", "adam", "--rate", "0.1", "--tv-weight", "0"],
-        ["--init", "blur", "--content-weight", "3"],
+        slow(["--init", "blur", "--content-weight", "3"]),
         ["--weights", "w.h5"],
     ],
     ids=" ".join,

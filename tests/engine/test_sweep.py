@@ -19,6 +19,7 @@ from jaxstyle.engine.transfer import transfer
 from jaxstyle.errors import InputError
 from jaxstyle.objective import Objective, Weights, loss_terms
 from jaxstyle.solvers import Adam, Lbfgs
+from marks import slow
 from tiny import OBJECTIVE, compilations, network, picture
 
 HERE = Path(__file__).parent
@@ -234,6 +235,7 @@ def test_it_composes_with_jit():
 # ----------------------------------------------------------------------------------------------------------- devices
 
 
+@pytest.mark.slow
 def test_lanes_on_eight_devices_equal_lanes_on_one(tmp_path):
     """Five lanes on eight devices: three of them only fill up."""
     program = tmp_path / "devices.py"
@@ -280,7 +282,7 @@ def test_on_a_cpu_large_pictures_run_one_by_one():
     assert lanes_at_once(plan(solver=Lbfgs())) == 1
 
 
-@pytest.mark.parametrize("solver", [Adam(), Lbfgs()])
+@pytest.mark.parametrize("solver", [slow(Adam()), Lbfgs()])
 def test_a_lane_that_diverges_leaves_the_others_alone(solver):
     faint = jnp.full((32, 40, 3), 0.45)
     weights = Weights(content=np.float32([1, 3e38]))

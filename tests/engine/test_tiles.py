@@ -74,7 +74,7 @@ def in_float64(net):
 # ------------------------------------------------------------------------------------------ the loss and its gradient
 
 
-@pytest.mark.parametrize("loss", ["gram", slow("wasserstein"), slow("mean-std"), "cmd"])
+@pytest.mark.parametrize("loss", ["gram", slow("wasserstein"), slow("mean-std"), slow("cmd")])
 def test_every_loss_of_sums_is_that_of_the_whole_picture_to_the_last_digits(loss):
     objective = Objective(SHALLOW.content_layers, SHALLOW.style_layers, style_loss=loss)
     with x64():
@@ -82,7 +82,7 @@ def test_every_loss_of_sums_is_that_of_the_whole_picture_to_the_last_digits(loss
 
 
 @pytest.mark.parametrize(
-    "preset", [slow(name) if name == "crowsonkb" else name for name in FORMULAE if name != "relative"]
+    "preset", [name if name == "neural-style" else slow(name) for name in FORMULAE if name != "relative"]
 )
 def test_the_formulae_of_published_programs_too(preset):
     objective = Objective(SHALLOW.content_layers, SHALLOW.style_layers, FORMULAE[preset])
@@ -128,7 +128,7 @@ def narrow(net):
     return net.replace(params=few)
 
 
-@pytest.mark.parametrize("size", [(232, 251), slow((241, 224))], ids=str)
+@pytest.mark.parametrize("size", [slow((232, 251)), slow((241, 224))], ids=str)
 def test_networks_of_other_kinds(size):
     with x64():
         net = in_float64(narrow(alexnet()))
@@ -137,6 +137,7 @@ def test_networks_of_other_kinds(size):
         check(net, Objective(("dense2",), ("relu0", "dense1")), size, 64, 1e-12, weights=Weights())
 
 
+@pytest.mark.slow
 def test_float32_is_as_good_as_a_whole_picture_in_float32():
     """Where rounding takes a feature over the kink of a rectifier the gradient jumps, in tiles as in the whole: so both
     are held against float64."""

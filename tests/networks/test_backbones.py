@@ -12,12 +12,19 @@ from backbones import DENSE, IMAGE, alexnet, close, features, small_dense, tenso
 from jaxstyle.errors import InputError
 from jaxstyle.networks import ARCHITECTURES, PREPROCESSING, Network, random_network
 from layouts import torch_features
+from marks import slow
 from tiny import check_gradient, picture, primitives, x64
 
 
 @pytest.mark.parametrize(
     ("padding", "pooling"),
-    [("zero", "max"), ("zero", "average"), ("edge", "average"), ("reflect", "max"), ("periodic", "average")],
+    [
+        ("zero", "max"),
+        slow("zero", "average"),
+        slow("edge", "average"),
+        ("reflect", "max"),
+        slow("periodic", "average"),
+    ],
 )
 def test_padding_and_pooling_are_those_of_torch(padding: str, pooling: str) -> None:
     pytest.importorskip("torch")

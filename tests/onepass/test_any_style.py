@@ -48,6 +48,7 @@ def test_decoding_is_a_sum_of_windowed_squares(spacing):
     np.testing.assert_allclose(found, wanted, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_fitted_decoders_find_a_picture_that_features_hold():
     """Features that are the pixels of a square, moved by a matrix: a linear decoder can undo that."""
     rng = np.random.default_rng(0)
@@ -88,6 +89,7 @@ def test_statistics_are_the_styles_and_parts_are_the_whole(painter):
     assert np.abs(plain - whole).mean() > 0.01
 
 
+@pytest.mark.slow
 def test_as_a_function(painter):
     content, styles = picture(40, 48), [picture(48, 40, 1), picture(40, 40, 2)]
     run = jax.jit(lambda strength, mix: jaxstyle.stylize(content, styles, network=painter, strength=strength, mix=mix))

@@ -16,6 +16,7 @@ from jaxstyle.errors import InputError
 from jaxstyle.objective import Objective, Weights, loss_terms, make_targets
 from jaxstyle.solvers import Adam, Lbfgs, OptaxLbfgs
 from jaxstyle.studies.compare import Pair, trace, trace_rates
+from marks import slow
 from tiny import network, picture
 
 OBJECTIVE = Objective(("relu2_1",), ("relu1_1", "relu2_1"))  # shallow ones compile soon
@@ -31,7 +32,7 @@ def no_clock():
 
 @pytest.mark.parametrize(
     "solver",
-    [*SOLVERS[:2], *(pytest.param(solver, marks=pytest.mark.slow) for solver in SOLVERS[2:])],
+    [slow(SOLVERS[0]), SOLVERS[1], *map(slow, SOLVERS[2:])],
     ids=["adam", "backtracking", "zoom", "optax"],
 )
 def test_every_evaluation_counts_and_losses_are_those_of_the_pictures(solver, monkeypatch):

@@ -65,6 +65,7 @@ def notebook(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bytes]]:
     return seen
 
 
+@pytest.mark.slow
 def test_a_transfer_is_shown_in_one_place(notebook: list[tuple[str, bytes]]) -> None:
     jaxstyle.transfer(
         picture(1),

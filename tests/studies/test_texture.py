@@ -43,6 +43,7 @@ def test_a_texture_of_any_size_takes_on_the_gram_matrices(size):
     assert psnr(result.image, SOURCE) < 20 if size == SOURCE.shape[:2] else True  # a texture, not the picture
 
 
+@pytest.mark.slow
 def test_scales_follow_the_source(monkeypatch):
     """The coarsest leaves the source 64 pixels, however large the texture, and shrinks no texture below that."""
     seen, nothing = [], Result(IMAGE, *[LossTerms(*[np.zeros(1)] * 4)] * 2, 0)
