@@ -70,7 +70,7 @@ def upscaling(folder: str) -> None:
     """Parts of six photographs, made smaller first, and of six pictures painted in one pass: bicubic, each network and,
     of photographs, the picture itself."""
     names = jaxstyle.defaults.UPSCALERS
-    networks = {name: jaxstyle.load_upscaler(name) for name in names}
+    networks, painter = {name: jaxstyle.load_upscaler(name) for name in names}, jaxstyle.load_styles()
 
     def seen(image: np.ndarray, at: tuple[float, float]) -> np.ndarray:
         top, left = (int(share * (side - part)) for share, side, part in zip(at, image.shape, SEEN, strict=False))
@@ -88,7 +88,7 @@ def upscaling(folder: str) -> None:
         height, width = (side // SCALE * SCALE for side in whole.shape[:2])
         whole = whole[:height, :width]
         rows.append(row(np.asarray(degraded(whole, SCALE)), at, seen(whole, at)))
-        painted = np.asarray(jaxstyle.stylize(jaxstyle.load_image(path, 256), style))
+        painted = np.asarray(jaxstyle.stylize(jaxstyle.load_image(path, 256), style, network=painter))
         rows.append(row(painted, at, np.ones((*SEEN, 3), np.float32)))
     gap = np.ones((8, *rows[0].shape[1:]), np.float32)
     sheet = np.concatenate([part for pair in rows for part in (pair, gap)][:-1])

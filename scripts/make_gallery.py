@@ -90,8 +90,10 @@ def _scenes() -> Iterator[Scene]:
         ("singaporean-cityscape", "composition_vii"),
         ("chelsea", "the_scream"),
     )
-    for content, style in pairs:
-        yield Scene("Transfer", f"{content}_{style}", f"transfer {{{content}}} {{{style}}} -o {{out}}")
+    for number, (content, style) in enumerate(pairs):
+        size = 512 if number < 2 else 384
+        command = f"transfer {{{content}}} {{{style}}} --size {size} -o {{out}}"
+        yield Scene("Transfer", f"{content}_{style}", command)
     yield Scene(
         "Colours, regions and mixtures",
         "colour",

@@ -18,7 +18,6 @@ from jaxstyle.types import Features, Params
 
 LAYERS = ("relu2_1", "relu3_1")  # that the perceptual objective compares
 PIXELS = 0.5  # weight of the mean absolute error of pixels in it
-GRID = 4  # pixels: the pooling grid at relu3_1
 RIDGE = 1e-6
 STEEPEST = 0.5  # norm of the gradient, which is cut down to it
 
@@ -31,30 +30,16 @@ def degraded(image: Float[Array, "h w 3"], factor: int) -> Float[Array, "_ _ 3"]
 
 
 def loss_of(
-    upscaler: Upscaler,
-    crops: Float[Array, "n h w 3"],
-    factor: int,
-    *,
-    judge: Network | None = None,
-    shift: tuple[Array | int, Array | int] = (0, 0),
+    upscaler: Upscaler, crops: Float[Array, "n h w 3"], factor: int, *, judge: Network | None = None
 ) -> tuple[Array, dict[str, Array]]:
-    """The mean loss of a batch, and its terms: the mean absolute error of pixels; with a judge, features' too.
-
-    The judge sees the pictures without their first `shift` rows and columns, 0 to `GRID`, and as many fewer at their
-    ends. Its poolings lie on a grid; if that always lay alike on the blocks of pixels that the network makes, each
-    pixel of a block would learn something of its own, which shows as a pattern.
-    """
-
-    def seen(image: Array) -> Array:
-        h, w, _ = image.shape
-        return jax.lax.dynamic_slice(image, (*shift, 0), (h - GRID, w - GRID, 3))
+    """The mean loss of a batch, and its terms: the mean absolute error of pixels; with a judge, features' too."""
 
     def one(crop: Array) -> dict[str, Array]:
         found = upscaler.enlarge(degraded(crop, factor), factor)
         terms = {"pixels": jnp.mean(jnp.abs(found - crop))}
         if judge is None:
             return terms
-        here, there = (judge.features(seen(x), LAYERS) for x in (found, crop))
+        here, there = (judge.features(x, LAYERS) for x in (found, crop))
         errors = [relative_error(here[layer], jax.lax.stop_gradient(there[layer])) for layer in LAYERS]
         return terms | {"features": jnp.mean(jnp.stack(errors))}
 
@@ -91,10 +76,8 @@ def make_steps(
         side = batch.shape[1] // max(module.factors) * factor  # so that all factors have small pictures of one size
         crops = batch[:, :side, :side].astype(jnp.float32) / 255
 
-        shift = jax.random.randint(jax.random.key(number), (2,), 0, GRID + 1)
-
         def loss(params: Params) -> Any:
-            return loss_of(Upscaler(params, module), crops, factor, judge=judge, shift=(shift[0], shift[1]))
+            return loss_of(Upscaler(params, module), crops, factor, judge=judge)
 
         gradient, terms = jax.grad(loss, has_aux=True)(training.params)
         return update(training, gradient, number), terms

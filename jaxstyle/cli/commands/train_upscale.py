@@ -97,8 +97,7 @@ def _train(options: Options, outputs: Outputs, out: Path, begin: str | None) -> 
     else:
         upscaler = load_upscaler(begin)
     rate = options.rate or defaults.UPSCALE_RATES[options.sharp]
-    # Averages, since a maximum rewards single bright pixels, which come out as a pattern.
-    judge = load_network("compact").with_options(pooling="average") if options.sharp == "perceptual" else None
+    judge = load_network("compact") if options.sharp == "perceptual" else None
     state, step = make_steps(upscaler, rate=rate, steps=options.steps, judge=judge)
 
     def look(look: Look) -> None:
