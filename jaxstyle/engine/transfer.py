@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from jaxstyle.engine.memory import in_memory
 from jaxstyle.engine.plan import make_plan
-from jaxstyle.engine.run import Progress, Result, run
+from jaxstyle.engine.run import Progress, Result, Stand, run
 from jaxstyle.engine.starts import Start
 from jaxstyle.networks import Network
 from jaxstyle.objective import Objective, Weights
@@ -33,6 +33,8 @@ def transfer(
     memory: int | None = None,
     tile: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
+    begin: Stand | None = None,
+    on_stand: Callable[[Stand], None] | None = None,
 ) -> Result:
     """Paints the content in the manner of the styles (Gatys, Ecker and Bethge 2015,
     https://arxiv.org/abs/1508.06576), from coarse to fine.
@@ -71,6 +73,10 @@ def transfer(
         after each step: the same loss and gradient but for rounding (`tiled_value_and_grad`). None for whole pictures
         where they fit.
       on_progress: called with a `Progress` at each of these looks.
+      begin: where an earlier transfer with the same arguments stood; this one goes on from there, to the same end.
+        None: from the start.
+      on_stand: called with where the transfer stands, a `Stand`, just before each of these looks. Its arrays are to be
+        copied by the look after (`jax.device_get`), as later steps use up their memory.
 
     Raises:
       InputError: an image, a size, a number or a layer that cannot be used, or pictures too large for the memory.
@@ -94,4 +100,4 @@ def transfer(
         report_every=report_every,
         tile=tile,
     )
-    return run(in_memory(plan, available=memory), on_progress=on_progress)
+    return run(in_memory(plan, available=memory), on_progress=on_progress, begin=begin, on_stand=on_stand)

@@ -88,13 +88,13 @@ class Parts(NamedTuple):
 
     Attributes:
       start: (image, point) -> state.
-      aim: (memory, image, state without it) -> (direction, memory, trial).
+      aim: (memory, image, state without it) -> (direction, trial).
       judge: (trial, image, point, direction, point found) -> trial.
       learn: (memory, image, free, trial) -> state.
     """
 
     start: Callable[..., State]
-    aim: Callable[..., tuple[Image, Any, Trial]]
+    aim: Callable[..., tuple[Image, Trial]]
     judge: Callable[..., Trial]
     learn: Callable[..., State]
 
@@ -104,14 +104,14 @@ class Parts(NamedTuple):
 
     def step(self, value_and_grad: ValueAndGrad, image: Image, state: State) -> tuple[Image, State, Info]:
         """`BoxedLbfgs.step`, of these parts."""
-        direction, memory, trial = self.aim(state.memory, image, state._replace(memory=None))
+        direction, trial = self.aim(state.memory, image, state._replace(memory=None))
 
         def attempt(trial: Trial) -> Trial:
             return self.judge(trial, image, state.point, direction, _evaluated(value_and_grad, trial.moved))
 
         trial = _repeated(attempt, trial)
         info = Info(state.point.terms, trial.tried)
-        return trial.image, self.learn(memory, image, state.free, trial), info
+        return trial.image, self.learn(state.memory, image, state.free, trial), info
 
 
 @dataclass(frozen=True)
@@ -130,8 +130,8 @@ class BoxedLbfgs(abc.ABC):
         """A memory without steps, at a point with this gradient."""
 
     @abc.abstractmethod
-    def _direction(self, memory: Any) -> tuple[Coefficients, Any]:
-        """The quasi-Newton step from where the memory is, and the memory."""
+    def _direction(self, memory: Any) -> Coefficients:
+        """The quasi-Newton step from where the memory is."""
 
     @abc.abstractmethod
     def _remember(self, memory: Any, step: Coefficients, gradient: Coefficients) -> Any:
@@ -158,14 +158,15 @@ class BoxedLbfgs(abc.ABC):
     def ahead(self, image: Any, point: Point, *, placed: bool) -> Parts:
         """The parts of steps outside jit, compiled for an image and a point of these shapes, see `Compiled.ahead`.
 
-        Their `step` uses up the state that it is given: its memory of the curvature becomes the next one's.
+        Their `step` uses up the state that it is given, at its very end: its memory of the curvature becomes the next
+        one's.
         """
         start, state = _started.ahead(image, point, solver=self, placed=placed)
         apart = (state.memory, image, state._replace(memory=None))
-        aim, (direction, memory, trial) = _aimed_in_place.ahead(*apart, solver=self, placed=placed)
+        aim, (direction, trial) = _aimed.ahead(*apart, solver=self, placed=placed)
         search = (trial, image, point, direction, point)
         judge, _ = _judged.ahead(*search, wolfe=self._wolfe, most=self.max_evaluations, placed=placed)
-        learn, _ = _learnt_in_place.ahead(memory, image, state.free, trial, solver=self, placed=placed)
+        learn, _ = _learnt_in_place.ahead(state.memory, image, state.free, trial, solver=self, placed=placed)
         return Parts(start, aim, judge, learn)
 
 
@@ -204,13 +205,13 @@ def _started(image: Image, point: Point, *, solver: BoxedLbfgs) -> State:
     return State(solver._begin(free), point, free, jnp.asarray(True))
 
 
-def aimed(memory: Any, image: Image, state: State, *, solver: BoxedLbfgs) -> tuple[Image, Any, Trial]:
-    """The direction of a step, the memory, and the line search before its first evaluation.
+@compiled("solver")
+def _aimed(memory: Any, image: Image, state: State, *, solver: BoxedLbfgs) -> tuple[Image, Trial]:
+    """The direction of a step, and the line search before its first evaluation.
 
     The full step comes first: a search that begins short spends its evaluations in vain.
     """
-    direction, memory = solver._direction(memory)
-    direction = cosines.step_of(jnp.where(state.fresh, -state.free, direction))
+    direction = cosines.step_of(jnp.where(state.fresh, -state.free, solver._direction(memory)))
     outward = ((image <= 0) & (direction < 0)) | ((image >= 1) & (direction > 0))
     direction = jnp.where(_free(image, state.point.gradient) & ~outward, direction, 0.0)
     size = jnp.sqrt(jnp.mean(direction**2))
@@ -218,7 +219,7 @@ def aimed(memory: Any, image: Image, state: State, *, solver: BoxedLbfgs) -> tup
     direction = jnp.where(state.fresh, first, 1.0) * direction
     low, high, length = (jnp.asarray(x, image.dtype) for x in (0.0, jnp.inf, 1.0))
     moved = _moved(image, direction, length)
-    return direction, memory, Trial(low, high, length, moved, image, state.point, jnp.asarray(0), jnp.asarray(True))
+    return direction, Trial(low, high, length, moved, image, state.point, jnp.asarray(0), jnp.asarray(True))
 
 
 def _moved(image: Image, direction: Image, length: Scalar) -> Image:
@@ -278,5 +279,4 @@ def learnt(memory: Any, start: Image, before: Coefficients, trial: Trial, *, sol
     return State(memory, trial.point, free, ~told)
 
 
-_aimed, _learnt = compiled("solver")(aimed), compiled("solver")(learnt)
-_aimed_in_place, _learnt_in_place = (compiled("solver", donated=("memory",))(part) for part in (aimed, learnt))
+_learnt, _learnt_in_place = compiled("solver")(learnt), compiled("solver", donated=("memory",))(learnt)
