@@ -70,9 +70,15 @@ COMMANDS: dict[str, Sequence[str]] = {
     "batch": ("batch", "in", "--style", "s.png", "-o", "out", *QUICK, "--steps", "20", "--lanes", "1"),
     "weights convert": ("weights", "convert", "w.h5", "-o", "out/w.h5"),
 }
-EVERY = 0.02  # minutes between checkpoints
+EVERY = 0.003  # minutes between checkpoints
 COMMANDS["transfer --checkpoint"] = (
-    *COMMANDS["transfer --save-every"][:-1],
+    *COMMANDS["transfer"][:3],
+    "-o",
+    "out/b.png",
+    *QUICK,
+    "--steps",
+    "250",
+    "--save-every",
     "1",
     *("--checkpoint", "kept", "--checkpoint-minutes", str(EVERY)),
 )

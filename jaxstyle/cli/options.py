@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self
 
 from jaxstyle.cli.parser import FIXED, Named, Positional, Several
 from jaxstyle.cli.settings import Settings
-from jaxstyle.cli.values import POSITIVE, STEPS, TILE, Text
+from jaxstyle.cli.values import LANES, POSITIVE, STEPS, TILE, Text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +62,7 @@ class TransferOptions(Telling, Reading):
         removes it in the end
       checkpoint_minutes: from one checkpoint to the next
       tile: paint sizes larger than N pixels in tiles of N, in less memory (default: only where the memory is too small)
+      devices: spread a large picture over N GPUs or TPU cores, in less memory on each (default: as many as it is worth)
       quiet: print only the result's name
     """
 
@@ -74,6 +75,7 @@ class TransferOptions(Telling, Reading):
     checkpoint: Annotated[str | None, Text("DIR")] = None
     checkpoint_minutes: Annotated[float, POSITIVE] = 10.0
     tile: Annotated[int | None, TILE] = None
+    devices: Annotated[int | None, LANES] = None
     quiet: bool = False
     settings: Settings = dataclasses.field(default_factory=Settings)
     regions: Regions = dataclasses.field(default_factory=Regions)

@@ -44,6 +44,7 @@ class Painting:
     quiet: bool = False
     save_every: int | None = None
     tile: int | None = None
+    devices: int | None = None
     json: bool = False  # facts for standard output, and no name
     piped: bool = False  # the picture goes there
     watch: Callable[[Progress], None] | None = None  # is shown where it stands, too
@@ -98,6 +99,7 @@ class Painting:
             margin=s.margin,
             memory=available_memory() if runs_on_cpu(self.network) else None,  # accelerators know their own
             tile=self.tile,
+            devices=self.devices,
             report_every=self._report_every(),
             on_progress=self._watcher(bar),
             begin=None if self.keeper is None else self.keeper.begin,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from jaxstyle.engine.devices import spread
 from jaxstyle.engine.memory import in_memory
 from jaxstyle.engine.plan import make_plan
 from jaxstyle.engine.run import Progress, Result, Stand, run
@@ -32,6 +33,7 @@ def transfer(
     report_every: int | None = None,
     memory: int | None = None,
     tile: int | None = None,
+    devices: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     begin: Stand | None = None,
     on_stand: Callable[[Stand], None] | None = None,
@@ -72,6 +74,8 @@ def transfer(
       tile: side in pixels of tiles in which scales that are larger are seen, in less memory, with a look at the result
         after each step: the same loss and gradient but for rounding (`tiled_value_and_grad`). None for whole pictures
         where they fit.
+      devices: how many of this host's the picture is spread over, by rows, in as much less memory on each; None for as
+        many accelerators as a large picture is worth, one for each 2^18 pixels.
       on_progress: called with a `Progress` at each of these looks.
       begin: where an earlier transfer with the same arguments stood; this one goes on from there, to the same end.
         None: from the start.
@@ -100,4 +104,5 @@ def transfer(
         report_every=report_every,
         tile=tile,
     )
-    return run(in_memory(plan, available=memory), on_progress=on_progress, begin=begin, on_stand=on_stand)
+    plan = in_memory(spread(plan, devices), available=memory)
+    return run(plan, on_progress=on_progress, begin=begin, on_stand=on_stand)

@@ -104,7 +104,8 @@ def _paint(options: Options, out: Path) -> int:
         outputs.add_numbered(out, options.save_every, settings.steps * len(scales))
     with outputs.claimed(), contextlib.ExitStack() as stack:
         network = open_for(settings, options.quiet)
-        how: Any = {"quiet": options.quiet, "json": options.json, "piped": options.out == PIPE, "tile": options.tile}
+        how: Any = {"quiet": options.quiet, "json": options.json, "piped": options.out == PIPE}
+        how |= {"tile": options.tile, "devices": options.devices}
         if options.checkpoint is not None:
             place, minutes = Path(options.checkpoint), options.checkpoint_minutes
             keeping = kept(place, sources, settings, minutes=minutes, quiet=options.quiet)
@@ -112,4 +113,7 @@ def _paint(options: Options, out: Path) -> int:
         painting = Painting(sources, settings, network, outputs, save_every=options.save_every, **how)
         if not options.given & {"network", "weights"} and not options.quiet:
             say(f"network: {settings.network} {ABOUT.get(settings.network, '')}")
+        height, width = sources.content.own_size
+        if max(height, width) < sources.size and not options.quiet:
+            say(f"{shown(sources.content.path)} is {width} x {height} pixels; size {sources.size} enlarges it")
         return painting.run()
