@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxstyle.engine.checks import check_whole
@@ -84,14 +85,15 @@ def spread(plan: Any, devices: int | None) -> Any:
 
     Args:
       plan: a `Plan`, on one device.
-      devices: how many; None for all that a large picture is worth: none but one on CPUs, which have one memory.
+      devices: how many, those of other hosts too where they are more than this one has; None for all of this host that
+        a large picture is worth: one on CPUs, which have one memory.
 
     Raises:
       InputError: there are not so many, or the picture is seen in tiles.
     """
     if devices is not None:
         check_whole(devices, "devices", 1)
-        if devices > (there := jax.local_device_count()):
+        if devices > (there := jax.device_count()):
             raise InputError(f"devices is {devices}; there {'is' if there == 1 else 'are'} {there}")
         if devices > 1 and plan.tile is not None:
             raise InputError("tiles are seen one after the other, on one device; give either tile or devices")
@@ -100,17 +102,34 @@ def spread(plan: Any, devices: int | None) -> Any:
     count = _usual(plan) if devices is None else devices
     if plan.traced or count == 1:
         return plan
-    rows = Rows.over(jax.local_devices()[:count])
+    own = jax.local_devices()
+    rows = Rows.over((own if count <= len(own) else jax.devices())[:count])
     # Every sixth row, as `winograd` takes them, lies elsewhere.
     prepared = plan.network.prepared and {name: x._replace(halved=None) for name, x in plan.network.prepared.items()}
-    network = jax.device_put(dataclasses.replace(plan.network, prepared=prepared), rows.whole)
+    network = dataclasses.replace(plan.network, prepared=prepared)
+    network = jax.tree.map(lambda x: placed(x, rows.whole), network)
     table = {
-        name: jax.tree.map(lambda x, name=name: jax.device_put(x, _place(rows, name, x)), value)
+        name: jax.tree.map(lambda x, name=name: placed(x, _place(rows, name, x)), value)
         for name, value in table_of(plan.inputs).items()
     }
     return dataclasses.replace(
         plan, network=network, inputs=from_table(table), program=plan.program._replace(rows=rows)
     )
+
+
+def placed(x: Any, where: jax.sharding.Sharding | None) -> jax.Array:
+    """An array laid out so; where that is on several hosts, all of them have it."""
+    if where is None or where.is_fully_addressable:
+        return jax.device_put(x, where)
+    if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key):
+        return jax.random.wrap_key_data(placed(jax.random.key_data(x), where))
+    whole = np.asarray(x)
+    return jax.make_array_from_callback(whole.shape, where, lambda part: whole[part])
+
+
+def at_hand(x: jax.Array) -> Any:
+    """An array that several hosts may have parts of, whole on each of them."""
+    return x if x.is_fully_addressable else multihost_utils.process_allgather(x, tiled=True)
 
 
 def gathered(plan: Any) -> Any:

@@ -108,8 +108,9 @@ class Plan:
 
     @property
     def device(self) -> jax.Device:
-        """Where the network's weights lie, the first of several."""
-        return next(iter(jax.tree.leaves(self.network.params)[0].devices()))
+        """Where the network's weights lie, one of this host's if there are several."""
+        own = jax.tree.leaves(self.network.params)[0].sharding
+        return next(iter(own.addressable_devices or own.device_set))
 
     @property
     def on_cpu(self) -> bool:

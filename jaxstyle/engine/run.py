@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from jaxstyle.engine.devices import at_hand, placed
 from jaxstyle.engine.plan import Plan
 from jaxstyle.engine.preparation import prepare
 from jaxstyle.engine.steps import (
@@ -136,7 +137,8 @@ def run(
     infos: list[Info] = []
     first = 0 if begin is None else begin.scale
     if first:  # where the image before is of no matter any more
-        image = jnp.zeros((*plan.scales[first - 1].size, 3))
+        size, rows = (*plan.scales[first - 1].size, 3), plan.program.rows
+        image = placed(jnp.zeros(size), None if rows is None else rows.of(size))
     jobs = [functools.partial(compile_scale, plan, number) for number in range(first, len(plan.scales))]
     with on_a_thread(jobs) as compiling:
         for number, scale in list(enumerate(plan.scales))[first:]:
@@ -172,11 +174,11 @@ def _taken_up(state: Any, first: State) -> State:
     kept, leaves = jax.tree.leaves(state), jax.tree.leaves(first)
     if [np.shape(x) for x in kept] != [x.shape for x in leaves]:
         raise InputError("what was kept of an earlier run is of another transfer")
-    placed = [
-        jax.device_put(jnp.asarray(x, like.dtype), like.sharding if like.committed else None)
+    own = [
+        placed(jnp.asarray(x, like.dtype), like.sharding if like.committed else None)
         for x, like in zip(kept, leaves, strict=True)
     ]
-    found: State = jax.tree.unflatten(jax.tree.structure(first), placed)
+    found: State = jax.tree.unflatten(jax.tree.structure(first), own)
     return found
 
 
@@ -256,7 +258,10 @@ def _current(state: State, decay: float) -> Array:
 
 def _shown(regions: Regions | None, margin: int, image: Array) -> Array:
     """The picture to show, cut from its canvas; of a batch, each."""
-    image = blended(regions, image)
+    return _cut(at_hand(blended(regions, image)), margin)
+
+
+def _cut(image: Array, margin: int) -> Array:
     return image[..., margin:-margin, margin:-margin, :] if margin else image
 
 
@@ -278,4 +283,4 @@ def _run_traced(plan: Plan) -> Result:
     every = jax.tree.map(lambda *xs: jnp.concatenate(xs), *infos)
     losses = jax.tree.map(lambda x: jnp.moveaxis(x, 0, -1), every.terms)
     final = evaluate(problem, image, plan.program)[0][1]
-    return Result(_shown(targets.regions, scale.margin, image), losses, final, every.evaluations.sum(0))
+    return Result(_cut(blended(targets.regions, image), scale.margin), losses, final, every.evaluations.sum(0))

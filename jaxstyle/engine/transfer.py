@@ -74,8 +74,9 @@ def transfer(
       tile: side in pixels of tiles in which scales that are larger are seen, in less memory, with a look at the result
         after each step: the same loss and gradient but for rounding (`tiled_value_and_grad`). None for whole pictures
         where they fit.
-      devices: how many of this host's the picture is spread over, by rows, in as much less memory on each; None for as
-        many accelerators as a large picture is worth, one for each 2^18 pixels.
+      devices: how many the picture is spread over, by rows, in as much less memory on each; None for as many of this
+        host's accelerators as a large picture is worth, one for each 2^18 pixels. With more than this host has, all
+        hosts are to make the same call (`jax.distributed`).
       on_progress: called with a `Progress` at each of these looks.
       begin: where an earlier transfer with the same arguments stood; this one goes on from there, to the same end.
         None: from the start.

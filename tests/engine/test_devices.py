@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -124,6 +125,40 @@ def test_memory_on_each_device_falls_with_their_number(eight):
     _, _, needed = eight
     one, two, four, eighth = needed
     assert two < 0.75 * one and four < 0.4 * one and eighth < 0.2 * one  # one needs no rows of others
+
+
+@pytest.mark.slow
+def test_two_hosts_paint_one_picture(tmp_path):
+    """Two processes of two devices each, which make the same call."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        address = f"localhost:{free.getsockname()[1]}"
+    program, names = tmp_path / "host.py", ("even", "uneven", "lbfgs")
+    program.write_text(
+        f"""
+import sys
+sys.path[:0] = {[str(HERE), str(HERE.parent / "helpers")]!r}
+import jax
+jax.distributed.initialize({address!r}, 2, int(sys.argv[1]))
+import numpy as np
+import test_devices as t
+found = {{name: t.painted(name, 4) for name in {names!r}}}
+images = {{name: image for name, (image, _) in found.items()}}
+np.savez(f"{tmp_path}/{{sys.argv[1]}}.npz", **images, losses=found["lbfgs"][1])
+"""
+    )
+    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_PLATFORMS": "cpu"}
+    both = [
+        subprocess.Popen([sys.executable, program, str(i)], env=environment, stderr=subprocess.PIPE, text=True)
+        for i in range(2)
+    ]
+    said = [host.communicate(timeout=500)[1] for host in both]
+    assert [host.returncode for host in both] == [0, 0], said
+    for i in range(2):
+        with np.load(tmp_path / f"{i}.npz") as found:
+            for name in names:
+                assert apart(found[name], painted(name, 1)[0]) < 1e-5
+            np.testing.assert_allclose(found["losses"], painted("lbfgs", 1)[1], rtol=1e-5)
 
 
 def test_what_there_is_not():
