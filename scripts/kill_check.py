@@ -1,10 +1,12 @@
 """Stop commands at random moments, and look at what they leave: the table of docs/reliability.md.
 
     python scripts/kill_check.py --kills 200 --interrupts 100
+    python scripts/kill_check.py --kills 20 --interrupts 0 --only 'transfer --checkpoint' --by KILL
 
-A kill is SIGKILL, SIGTERM or SIGHUP at a random moment of `transfer`, `transfer --save-every`, `sweep`, `batch` or
-`weights convert`. Afterwards every file at a result's name must be whole, and the same command again must end well,
-with the pictures that a run which nobody stopped makes, and with no file of a killed one left.
+A kill is SIGKILL, SIGTERM or SIGHUP at a random moment of `transfer`, `transfer --save-every`, `transfer --checkpoint`,
+`sweep`, `batch` or `weights convert`. Afterwards every file at a result's name must be whole, and the same command
+again must end well, with the pictures that a run which nobody stopped makes, and with no file of a killed one left. Of
+a checkpointed transfer no more than the interval may be lost.
 
 An interrupt is one Ctrl-C, two, or many, at a random moment of a command whose programs are not compiled yet. The
 process must end with 130, not by a signal, with no traceback, and with whole files.
@@ -68,6 +70,19 @@ COMMANDS: dict[str, Sequence[str]] = {
     "batch": ("batch", "in", "--style", "s.png", "-o", "out", *QUICK, "--steps", "20", "--lanes", "1"),
     "weights convert": ("weights", "convert", "w.h5", "-o", "out/w.h5"),
 }
+EVERY = 0.003  # minutes between checkpoints
+COMMANDS["transfer --checkpoint"] = (
+    *COMMANDS["transfer"][:3],
+    "-o",
+    "out/b.png",
+    *QUICK,
+    "--steps",
+    "250",
+    "--save-every",
+    "1",
+    *("--checkpoint", "kept", "--checkpoint-minutes", str(EVERY)),
+)
+SAVING = 2.0  # seconds that a step and the saving of a checkpoint may take
 KILLS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP)
 # Whoever runs this in the background may have Ctrl-C ignored, which processes inherit.
 PROGRAM = """
@@ -84,15 +99,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--interrupts", type=int, default=10)
+    parser.add_argument("--only", choices=COMMANDS, nargs="+", default=list(COMMANDS))
+    parser.add_argument("--by", choices=[how.name[3:] for how in KILLS], nargs="+")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     draw, found = random.Random(options.seed), Counts()
     with tempfile.TemporaryDirectory(prefix="kill-check-") as folder:
         here = Path(folder)
         make_sources(here)
-        expected, seconds = measure(here)
+        expected, seconds = measure(here, options.only)
+        kills = [how for how in KILLS if options.by is None or how.name[3:] in options.by]
         for number in range(options.kills):
-            kind, how = draw.choice(list(COMMANDS)), KILLS[number % len(KILLS)]
+            kind, how = draw.choice(options.only), kills[number % len(kills)]
             moment = Moment(draw.random() < 0.3, draw.random())
             kill(here, kind, how, moment, seconds[kind], expected[kind], found)
         for _ in range(options.interrupts):
@@ -128,6 +146,7 @@ class Counts:
     def __init__(self) -> None:
         self.ends: collections.Counter[tuple[str, str, str]] = collections.Counter()
         self.wrong: list[str] = []
+        self.lost: list[float] = []
 
     def check(self, fine: bool, what: str) -> None:
         """Notes what is wrong, and says it at once."""
@@ -138,7 +157,10 @@ class Counts:
     def __str__(self) -> str:
         rows = [f"| {kind} | {how} | {end} | {count} |" for (kind, how, end), count in sorted(self.ends.items())]
         head = ["| command | stopped by | ended | times |", "|---|---|---|---|"]
-        return "\n".join([*head, *rows, "", f"{sum(self.ends.values())} stops, {len(self.wrong)} things wrong"])
+        told = f"{sum(self.ends.values())} stops, {len(self.wrong)} things wrong"
+        if self.lost:
+            told += f"; {len(self.lost)} times there was a checkpoint, at most {max(self.lost):.1f} s old"
+        return "\n".join([*head, *rows, "", told])
 
 
 def make_sources(here: Path) -> None:
@@ -159,14 +181,14 @@ def start(here: Path, command: Sequence[str], cache: str = "cache") -> subproces
     return subprocess.Popen(line, cwd=here, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-def measure(here: Path) -> tuple[dict[str, dict[str, str]], dict[str, float]]:
+def measure(here: Path, kinds: Sequence[str]) -> tuple[dict[str, dict[str, str]], dict[str, float]]:
     """What each command leaves when nobody stops it, and the seconds that it takes once its programs are compiled."""
     expected, seconds = {}, {}
-    for kind, command in COMMANDS.items():
+    for kind in kinds:
         for _ in range(2):
             fresh(here)
             began = time.time()
-            with start(here, command) as process:
+            with start(here, COMMANDS[kind]) as process:
                 said = process.communicate()[1]
             if process.returncode:
                 raise SystemExit(f"{kind} fails by itself: {said}")
@@ -176,8 +198,9 @@ def measure(here: Path) -> tuple[dict[str, dict[str, str]], dict[str, float]]:
 
 
 def fresh(here: Path) -> None:
-    """An empty folder for results."""
-    shutil.rmtree(here / "out", ignore_errors=True)
+    """An empty folder for results, and no checkpoint."""
+    for name in ("out", "kept"):
+        shutil.rmtree(here / name, ignore_errors=True)
     (here / "out").mkdir()
 
 
@@ -230,10 +253,25 @@ def kill(
     found.check("Traceback" not in said, f"{told}: {said}")
     found.check(process.returncode in ((0, -how) if how == signal.SIGKILL else (0, 130)) or early(process, said), told)
     check_results(here, told, found)
+    if kind == "transfer --checkpoint" and how == signal.SIGKILL and process.returncode == -how:
+        check_age(here, told, found)
     with start(here, COMMANDS[kind]) as process:
         again = process.communicate()[1]
     found.check(process.returncode == 0, f"{told}: again: {process.returncode} {again}")
     found.check(contents(here) == expected, f"{told}: again: {set(contents(here).items()) ^ set(expected.items())}")
+
+
+def check_age(here: Path, told: str, found: Counts) -> None:
+    """The last picture is not later than the checkpoint, or the first picture, by more than the interval."""
+    kept = [path for path in (here / "kept").glob("*") if path.name.isdigit()]
+    pictures = [path.stat().st_mtime for path in (here / "out").glob("b_*.png")]
+    if not pictures:
+        return
+    since = max(path.stat().st_mtime for path in kept) if kept else min(pictures)
+    lost = max(0.0, max(pictures) - since)
+    found.check(lost <= 60 * EVERY + SAVING, f"{told}: {lost:.1f} s are lost")
+    if kept:
+        found.lost.append(lost)
 
 
 def early(process: subprocess.Popen[str], said: str) -> bool:

@@ -18,7 +18,7 @@ ROOT = Path(jaxstyle.__file__).parent
 ROOMS = (
     {"errors", "types", "defaults"},
     {"files", "marks", "ops"},
-    {"pictures", "networks", "losses"},
+    {"checkpoints", "pictures", "networks", "losses"},
     {"weights", "regions", "report", "training"},
     {"objective"},
     {"solvers", "onepass", "superres"},
@@ -145,7 +145,7 @@ def test_a_foreign_library_is_known_to_one_room():
         return {room(name) for name in users(library)}
 
     assert rooms("jaxopt") == {"solvers"} and rooms("optax") == {"solvers", "training"}
-    assert rooms("grain") == rooms("orbax") == {"training"}
+    assert rooms("grain") == {"training"} and rooms("orbax") == {"checkpoints"}
     assert rooms("flax") == {"networks", "onepass", "superres"}
     assert rooms("h5py") == rooms("requests") == {"weights"}
     assert rooms("tifffile") == {"pictures"}
@@ -241,8 +241,9 @@ WITHOUT_SHAPES = {"cli", "app"}
 @pytest.mark.parametrize("name", [name for name in FILES if room(name) not in WITHOUT_SHAPES])
 def test_the_shapes_of_every_signature_are_checked_in_tests(name):
     """By the import hook of conftest.py, whose wrappers know what they wrap."""
-    if name in ("training.loop", "training.photos"):
-        pytest.importorskip("grain")  # of an extra
+    if name in ("checkpoints", "training.loop", "training.photos"):  # of an extra
+        pytest.importorskip("grain")
+        pytest.importorskip("orbax.checkpoint")
     module = importlib.import_module(f"jaxstyle.{name}")
     for function in vars(module).values():
         if inspect.isfunction(function) and function.__module__ == module.__name__:

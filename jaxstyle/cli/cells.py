@@ -247,8 +247,11 @@ class SweepJob:
 
     def finish(self, status: str) -> None:
         """The summary, the sheet and the page of what there is."""
-        if jax.process_count() > 1:
-            multihost_utils.sync_global_devices("the cells of all hosts are written")
+        if jax.process_count() > 1 and status == "done":  # else they may never come here
+            try:
+                multihost_utils.sync_global_devices("the cells of all hosts are written")
+            except Exception as error:
+                raise CommandError(f"another host did not come to the end: {plain_line(error)}") from error
             self.look_again()
         self._write_summary(status)
         if self.records and not jax.process_index():

@@ -34,13 +34,16 @@ def is_claim_file(name: str) -> bool:
 
 
 @contextlib.contextmanager
-def claimed(target: Path, identity: str, *, when_alone: Callable[[], None]) -> Iterator[None]:
+def claimed(
+    target: Path, identity: str, *, when_alone: Callable[[], None] = lambda: None, option: str = "-o"
+) -> Iterator[None]:
     """Holds the claim on a target for the block.
 
     Args:
       target: the first of the files that will be written.
       identity: hexadecimal digits. Several processes of the same identity may share the claim.
       when_alone: called first, if no other process holds the claim.
+      option: of the command line, that names the target.
 
     Raises:
       InputError: a process of another identity holds it.
@@ -51,7 +54,7 @@ def claimed(target: Path, identity: str, *, when_alone: Callable[[], None]) -> I
         told = target.parent if target.name == "sweep.json" else target
         raise InputError(
             f"another run of jaxstyle is writing {shown(told)} now; wait until it has ended, or name another place "
-            "with -o"
+            f"with {option}"
         )
     try:
         yield

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self
 
 from jaxstyle.cli.parser import FIXED, Named, Positional, Several
 from jaxstyle.cli.settings import Settings
-from jaxstyle.cli.values import STEPS, TILE, Text
+from jaxstyle.cli.values import LANES, POSITIVE, STEPS, TILE, Text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,11 @@ class TransferOptions(Telling, Reading):
       overwrite: replace files that are there and not jaxstyle's own, too
       source: begin with a result of jaxstyle and its settings; options given here replace them
       save_every: write a picture every N steps too
+      checkpoint: keep all of a long transfer in this folder on the way; the same command goes on from there, and
+        removes it in the end
+      checkpoint_minutes: from one checkpoint to the next
       tile: paint sizes larger than N pixels in tiles of N, in less memory (default: only where the memory is too small)
+      devices: spread a large picture over N GPUs or TPU cores, in less memory on each (default: as many as it is worth)
       quiet: print only the result's name
     """
 
@@ -68,7 +72,10 @@ class TransferOptions(Telling, Reading):
     overwrite: bool = False
     source: Annotated[str | None, Text("FILE"), Named("--from")] = None
     save_every: Annotated[int | None, STEPS] = None
+    checkpoint: Annotated[str | None, Text("DIR")] = None
+    checkpoint_minutes: Annotated[float, POSITIVE] = 10.0
     tile: Annotated[int | None, TILE] = None
+    devices: Annotated[int | None, LANES] = None
     quiet: bool = False
     settings: Settings = dataclasses.field(default_factory=Settings)
     regions: Regions = dataclasses.field(default_factory=Regions)

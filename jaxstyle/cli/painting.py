@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from jaxstyle.cli.coloring import finished, prepared_content, prepared_styles
+from jaxstyle.cli.keeping import Keeper
 from jaxstyle.cli.machine import available_memory
 from jaxstyle.cli.messages import CommandError, name_of, plain_line, say
 from jaxstyle.cli.outputs import Outputs, explained, numbered
@@ -43,13 +44,15 @@ class Painting:
     quiet: bool = False
     save_every: int | None = None
     tile: int | None = None
+    devices: int | None = None
     json: bool = False  # facts for standard output, and no name
     piped: bool = False  # the picture goes there
     watch: Callable[[Progress], None] | None = None  # is shown where it stands, too
+    keeper: Keeper | None = None
 
     def __post_init__(self) -> None:
         self.latest: Progress | None = None
-        self.began = time.time()
+        self.began = time.time() - (self.keeper.seconds if self.keeper else 0)
         check_enlarged(self.sources.content, self.settings.upscale, self.sources.out)
         self.origin = origin(self.sources, self.settings)  # now, while all the files are there
 
@@ -63,9 +66,12 @@ class Painting:
             losses = {name: float(value) for name, value in result.final._asdict().items()}
             extra = {"losses": losses, "evaluations": result.evaluations}
             saved, record = self._save(self.sources.out, result.image, "done", **extra)
+            if self.keeper:
+                self.keeper.remove()
         except KeyboardInterrupt:
             done = f" after {steps_done(self.latest)} steps" if self.latest else ""
-            say(f"jaxstyle: stopped{done}{self._keep('stopped')}")
+            goes_on = self.keeper.stopped() if self.keeper else ""
+            say(f"jaxstyle: stopped{done}{self._keep('stopped')}{goes_on}")
             return STOPPED
         except (InputError, CommandError):
             raise
@@ -93,9 +99,19 @@ class Painting:
             margin=s.margin,
             memory=available_memory() if runs_on_cpu(self.network) else None,  # accelerators know their own
             tile=self.tile,
-            report_every=self.save_every and chunk(self.save_every, s.steps),
+            devices=self.devices,
+            report_every=self._report_every(),
             on_progress=self._watcher(bar),
+            begin=None if self.keeper is None else self.keeper.begin,
+            on_stand=None if self.keeper is None else self.keeper.hold,
         )
+
+    def _report_every(self) -> int | None:
+        """Steps between two looks; None for the usual. With a checkpoint it may be due after each, where looks cost
+        nothing."""
+        if self.keeper and runs_on_cpu(self.network):
+            return 1
+        return self.save_every and chunk(self.save_every, self.settings.steps)
 
     def _watcher(self, bar: StepsBar) -> Callable[[Progress], None]:
         def watch(state: Progress) -> None:
@@ -103,6 +119,8 @@ class Painting:
             bar.update(state)
             if self.watch:
                 self.watch(state)
+            if self.keeper:
+                self.keeper.look()
             if state.step == state.steps:
                 release_freed_memory()  # the next scale's buffers are of other sizes
             done = steps_done(state)

@@ -35,6 +35,16 @@ def check() -> None:
         _current.check()
 
 
+@contextlib.contextmanager
+def held_back() -> Iterator[None]:
+    """Within the block, which must be whole, the first signal raises nothing; it does at its end."""
+    if _current is None:
+        yield
+        return
+    with _current.held_back():
+        yield
+
+
 class Stops:
     """The signals to stop that come while a command runs.
 
@@ -46,6 +56,7 @@ class Stops:
         """`say` is given a line for the user; it is called on another thread."""
         self.asked = False
         self._say, self._raised, self._ended, self._first = say, False, False, signal.SIGINT
+        self._held = False
         self._own = self._counted = 0
         self._lock = threading.Lock()
         self._before: dict[int, Any] = {}
@@ -89,6 +100,17 @@ class Stops:
             self._raised = True
             raise KeyboardInterrupt
 
+    @contextlib.contextmanager
+    def held_back(self) -> Iterator[None]:
+        """Within the block the first signal raises nothing; it does at its end."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+        if not self._raised:
+            self.check()
+
     def _count(self, listen: int) -> None:
         """Reads the numbers of the signals as they come."""
         while numbers := os.read(listen, 64):
@@ -116,7 +138,7 @@ class Stops:
         """The first signal raises `KeyboardInterrupt`, as soon as that does no harm."""
         if not self.asked:
             self.asked, self._first = True, signal.Signals(number)
-        if self._raised:
+        if self._raised or self._held:
             return
         if _delicate(frame):
             os.write(self._tell, AGAIN)

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxstyle.engine.devices import gathered
 from jaxstyle.engine.plan import Plan
 from jaxstyle.engine.scales import scaled_size, scales_of
 from jaxstyle.engine.steps import compile_scale, tiling_at
@@ -43,7 +44,7 @@ def bytes_needed(plan: Plan) -> int:
         largest = max(largest, sum(sizes) - memory.alias_size_in_bytes)
     tiled = tiling_at(plan, len(plan.scales) - 1) is not None
     if tiled or (plan.program.solver.has_inner_loop and plan.on_cpu):
-        largest += _state(plan)  # which is beside the programs, in none of them
+        largest += _state(plan) // _shares(plan)  # which is beside the programs, in none of them
     if tiled:
         largest += HELD * 4 * 3 * math.prod(plan.scales[-1].size)
     return largest
@@ -64,13 +65,13 @@ def in_memory(plan: Plan, *, available: int | None = None) -> Plan:
     if plan.traced:
         return plan
     available = free_memory(plan.device) if available is None else available
-    if available is None or MOST * _features(plan) + _state(plan) < available:
+    if available is None or (MOST * _features(plan) + _state(plan)) // _shares(plan) < available:
         return plan
     needed = _bytes_or_estimate(plan)
     if needed <= available:
         return plan
     for tile in TILES if plan.tile is None and can_be_tiled(plan.network, plan.program.objective) else ():
-        tiled = dataclasses.replace(plan, tile=tile)
+        tiled = dataclasses.replace(gathered(plan), tile=tile)
         if tiling_at(tiled, len(plan.scales) - 1) and (needed := _bytes_or_estimate(tiled)) <= available:
             return tiled
         plan = tiled
@@ -84,7 +85,14 @@ def _bytes_or_estimate(plan: Plan) -> int:
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
-        return MOST * _features(plan) + _state(plan)
+        return (MOST * _features(plan) + _state(plan)) // _shares(plan)
+
+
+def _shares(plan: Plan) -> int:
+    """Parts that the picture is in, each on a device with a memory of its own."""
+    rows = plan.program.rows
+    even = rows is not None and not plan.on_cpu and plan.scales[-1].size[0] % rows.mesh.size == 0
+    return rows.mesh.size if rows is not None and even else 1
 
 
 def too_large(
@@ -131,6 +139,12 @@ def _state(plan: Plan) -> int:
     return sum(math.prod(x.shape) * x.dtype.itemsize for x in jax.tree.leaves(found))
 
 
+def _where(plan: Plan, size: tuple[int, int]) -> jax.sharding.Sharding | None:
+    """Where a picture of a single one's plan lies."""
+    rows = plan.program.rows
+    return None if rows is None else rows.of((*size, 3))
+
+
 def bytes_at(plan: Plan, size: tuple[int, int]) -> int:
     """`bytes_needed` with the picture, and each style that is larger, at another size, and the same margin."""
     scales = scales_of([size], margin=plan.scales[-1].margin)
@@ -139,7 +153,7 @@ def bytes_at(plan: Plan, size: tuple[int, int]) -> int:
     def resized(picture: Any, size: tuple[int, int] | None = None) -> Any:
         own = picture.shape[-3:-1]
         size = size or scaled_size(own, min(1.0, scales[0].full / max(own)), smallest=smallest)
-        return jax.ShapeDtypeStruct((*picture.shape[:-3], *size, 3), picture.dtype)
+        return jax.ShapeDtypeStruct((*picture.shape[:-3], *size, 3), picture.dtype, sharding=_where(plan, size))
 
     inputs, program = plan.inputs, plan.program
     smaller = inputs._replace(

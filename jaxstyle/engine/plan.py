@@ -23,6 +23,7 @@ from jaxstyle.engine.checks import (
     check_weights,
     check_whole,
 )
+from jaxstyle.engine.devices import Rows
 from jaxstyle.engine.inputs import Batched, Inputs, batch_shapes, inputs_of, pick, with_one_batch_axis
 from jaxstyle.engine.scales import Scale, scale_sizes, scales_of
 from jaxstyle.engine.starts import Start
@@ -48,6 +49,7 @@ class Program(NamedTuple):
       init: name of the start, None for a picture.
       batched: the inputs that have a batch axis; None for a single picture.
       sharding: of the batch axis over devices; None for a single device.
+      rows: how those of a single picture are split among devices; None for a single device.
     """
 
     objective: Objective
@@ -56,6 +58,19 @@ class Program(NamedTuple):
     init: Start | None = None
     batched: Batched | None = None
     sharding: NamedSharding | None = None
+    rows: Rows | None = None
+
+    def settled(self, tree: Any, size: Sequence[int]) -> Any:
+        """Arrays as they lie between two programs, see `Rows.settled`."""
+        return tree if self.rows is None else self.rows.settled(tree, size)
+
+    def split(self, x: Any) -> Any:
+        """A picture, by rows, see `Rows.split`."""
+        return x if self.rows is None else self.rows.split(x)
+
+    def kept(self, x: Any) -> Any:
+        """Features or a picture as they lie between two programs, see `Rows.kept`."""
+        return x if self.rows is None else self.rows.kept(x)
 
     def spread(self, tree: Any) -> Any:
         """Arrays with the batch axis in front, laid out over the devices."""
@@ -93,8 +108,9 @@ class Plan:
 
     @property
     def device(self) -> jax.Device:
-        """Where the network's weights lie, the first of several."""
-        return next(iter(jax.tree.leaves(self.network.params)[0].devices()))
+        """Where the network's weights lie, one of this host's if there are several."""
+        own = jax.tree.leaves(self.network.params)[0].sharding
+        return next(iter(own.addressable_devices or own.device_set))
 
     @property
     def on_cpu(self) -> bool:

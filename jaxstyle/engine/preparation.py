@@ -28,7 +28,9 @@ def prepare(
     batched, objective, network = program.batched or frozenset(), program.objective, network.for_once()
     axis = functools.partial(axis_of, batched)
     content, styles = _pictures(network, inputs, program, scale)
+    content, styles = program.split(content), [program.split(x) for x in styles]
     kept = mapped(lambda x: content_targets(network, x, objective), axis("content"))(content)
+    kept = {layer: program.kept(x) for layer, x in kept.items()}
     described = mapped(
         lambda xs: describe_styles(network, xs, objective, style_masks=inputs.style_masks), axis("styles")
     )(styles)
@@ -41,7 +43,8 @@ def prepare(
         described, inputs.weights.mix, inputs.weights.mix_layers
     )
     regions = None if inputs.masks is None else _regions(network, inputs, content, program, scale)
-    return Targets(kept, wanted, regions), _begun(inputs, before, program, scale, batch)
+    image = program.settled(_begun(inputs, before, program, scale, batch), scale.size)
+    return Targets(kept, *program.settled((wanted, regions), scale.size)), image
 
 
 @compiled("program", "scale")

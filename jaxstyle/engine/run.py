@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from jaxstyle.engine.devices import at_hand, placed
 from jaxstyle.engine.plan import Plan
 from jaxstyle.engine.preparation import prepare
 from jaxstyle.engine.steps import (
@@ -54,6 +55,20 @@ class Progress(NamedTuple):
     tile: int | None = None
 
 
+class Stand(NamedTuple):
+    """Where a transfer stands after some steps: all that the others depend on.
+
+    Attributes:
+      scale: the latest step's, counted from 0.
+      state: what that step handed on, or its arrays in their order. The solver's part may be used up by the next step.
+      infos: diagnostics of all steps so far, parts of one step or several.
+    """
+
+    scale: int
+    state: Any
+    infos: Sequence[Info]
+
+
 class Result(NamedTuple):
     """What a transfer ends with.
 
@@ -92,14 +107,27 @@ class DivergedError(ArithmeticError):
         self.step, self.image, self.losses = step, image, losses
 
 
-def run(plan: Plan, *, on_progress: Callable[[Progress], None] | None = None) -> Result:
+def run(
+    plan: Plan,
+    *,
+    on_progress: Callable[[Progress], None] | None = None,
+    begin: Stand | None = None,
+    on_stand: Callable[[Stand], None] | None = None,
+) -> Result:
     """Runs a plan over all its scales.
 
     While one scale runs, the programs of the next are compiled on a second thread. Under `jax.jit` and the like there
     is neither that nor a look at the losses in between: each scale is one `scan`.
 
+    Args:
+      plan: what to run.
+      on_progress: called with a `Progress` after each chunk of steps.
+      begin: where an earlier run of a plan alike stood, from which this one goes on; None: from the start.
+      on_stand: called with where the run stands, before it is known whether the losses of the chunk are finite.
+
     Raises:
       DivergedError: the loss became NaN or infinite; a batch goes on instead.
+      InputError: `begin` is of another plan.
     """
     if plan.traced:
         if plan.tile is not None:
@@ -107,14 +135,29 @@ def run(plan: Plan, *, on_progress: Callable[[Progress], None] | None = None) ->
         return _run_traced(plan)
     image: Any = None
     infos: list[Info] = []
-    jobs = [functools.partial(compile_scale, plan, number) for number in range(len(plan.scales))]
+    first = 0 if begin is None else begin.scale
+    if first:  # where the image before is of no matter any more
+        size, rows = (*plan.scales[first - 1].size, 3), plan.program.rows
+        image = placed(jnp.zeros(size), None if rows is None else rows.of(size))
+    jobs = [functools.partial(compile_scale, plan, number) for number in range(first, len(plan.scales))]
     with on_a_thread(jobs) as compiling:
-        for number, scale in enumerate(plan.scales):
-            runner = make_runner(plan, compiling[number].result(), image)
+        for number, scale in list(enumerate(plan.scales))[first:]:
+            runner = make_runner(plan, compiling[number - first].result(), image)
+            new: list[Info] = []
+            if begin is not None:
+                runner = runner._replace(first=_taken_up(begin.state, runner.first))
+                infos, new = _parted(begin.infos, number * plan.steps)
+                begin = None
             shown = functools.partial(_shown, runner.targets.regions, scale.margin)
-            report = _reporter(plan, number, tuple(infos), shown, on_progress)
+            before = tuple(infos)
+            report = _reporter(plan, number, before, shown, on_progress)
+
+            def stand(state: State, new: list[Info], number: int = number, before: tuple[Info, ...] = before) -> None:
+                if on_stand:
+                    on_stand(Stand(number, state, (*before, *new)))
+
             try:
-                state, new = _optimise(plan, runner, report)
+                state, new = _optimise(plan, runner, new, stand, report)
             except DivergedError as error:
                 error.image = shown(error.image)
                 raise
@@ -126,14 +169,42 @@ def run(plan: Plan, *, on_progress: Callable[[Progress], None] | None = None) ->
     return Result(shown(image), every.terms, final, int(evaluations) if plan.batch is None else evaluations)
 
 
-def _optimise(plan: Plan, runner: Runner, report: Callable[[State, list[Info]], None]) -> tuple[State, list[Info]]:
-    """The steps of a scale in chunks, with a look at the losses and a report after each."""
-    state, infos = runner.first, []
+def _taken_up(state: Any, first: State) -> State:
+    """The state that an earlier run kept, as one of this run, whose first one is like it."""
+    kept, leaves = jax.tree.leaves(state), jax.tree.leaves(first)
+    if [np.shape(x) for x in kept] != [x.shape for x in leaves]:
+        raise InputError("what was kept of an earlier run is of another transfer")
+    own = [
+        placed(jnp.asarray(x, like.dtype), like.sharding if like.committed else None)
+        for x, like in zip(kept, leaves, strict=True)
+    ]
+    found: State = jax.tree.unflatten(jax.tree.structure(first), own)
+    return found
+
+
+def _parted(infos: Sequence[Info], count: int) -> tuple[list[Info], list[Info]]:
+    """Diagnostics of so many steps, and of those that came after."""
+    every = _concatenate(jax.device_get(infos))
+    before, after = jax.tree.map(lambda x: x[:count], every), jax.tree.map(lambda x: x[count:], every)
+    return [before] if count else [], [after]
+
+
+def _optimise(
+    plan: Plan,
+    runner: Runner,
+    infos: list[Info],
+    stand: Callable[[State, list[Info]], None],
+    report: Callable[[State, list[Info]], None],
+) -> tuple[State, list[Info]]:
+    """The steps of a scale in chunks, but those that these infos are of, with a look at the losses and a report after
+    each."""
+    state = runner.first
     good = state.image
-    for start in range(0, plan.steps, runner.chunk):
+    for start in range(sum(len(info.evaluations) for info in infos), plan.steps, runner.chunk):
         new, info = runner.advance(state, min(runner.chunk, plan.steps - start))
+        stand(new, [*infos, info])  # at once, as the state before may be used up
         info = jax.device_get(info)
-        infos.append(info)
+        infos = [*infos, info]
         if plan.batch is None:  # a batch looks after itself
             finite = np.append(np.isfinite(info.terms.total), bool(jnp.isfinite(new.image).all()))
             if not finite.all():
@@ -187,7 +258,10 @@ def _current(state: State, decay: float) -> Array:
 
 def _shown(regions: Regions | None, margin: int, image: Array) -> Array:
     """The picture to show, cut from its canvas; of a batch, each."""
-    image = blended(regions, image)
+    return _cut(at_hand(blended(regions, image)), margin)
+
+
+def _cut(image: Array, margin: int) -> Array:
     return image[..., margin:-margin, margin:-margin, :] if margin else image
 
 
@@ -209,4 +283,4 @@ def _run_traced(plan: Plan) -> Result:
     every = jax.tree.map(lambda *xs: jnp.concatenate(xs), *infos)
     losses = jax.tree.map(lambda x: jnp.moveaxis(x, 0, -1), every.terms)
     final = evaluate(problem, image, plan.program)[0][1]
-    return Result(_shown(targets.regions, scale.margin, image), losses, final, every.evaluations.sum(0))
+    return Result(_cut(blended(targets.regions, image), scale.margin), losses, final, every.evaluations.sum(0))

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from jaxstyle.engine.devices import Settled
 from jaxstyle.engine.inputs import Inputs, axis_of, problem_axes
 from jaxstyle.engine.plan import Plan, Program
 from jaxstyle.engine.preparation import prepare, prepare_in_tiles
@@ -30,6 +31,7 @@ from jaxstyle.objective import (
     loss_terms,
 )
 from jaxstyle.ops.compile import compiled
+from jaxstyle.ops.rows import kept_apart
 from jaxstyle.solvers import BoxedLbfgs, Info, Point, Solver, ValueAndGrad
 from jaxstyle.types import Image, Scalar
 
@@ -56,7 +58,8 @@ class State(NamedTuple):
 
 def _value_and_grad(problem: Problem, program: Program) -> ValueAndGrad:
     def loss(image: Image) -> tuple[Scalar, LossTerms]:
-        terms = loss_terms(image, *problem, objective=program.objective)
+        with kept_apart(program.rows is not None):
+            terms = loss_terms(program.split(image), *problem, objective=program.objective)
         return terms.total, terms
 
     return jax.value_and_grad(loss, has_aux=True)
@@ -87,7 +90,8 @@ def _axes(problem: Problem, program: Program) -> Any:
 def one_step(problem: Problem, state: State, program: Program) -> tuple[State, Info]:
     """One step, of one picture or of a batch."""
     if program.batched is None:
-        return advance(_value_and_grad(problem, program), state, program)
+        state, info = advance(_value_and_grad(problem, program), state, program)
+        return program.settled(state, state.image.shape[:2]), info
     step = functools.partial(_advance_or_stay, program=program)
     state, info = jax.vmap(step, in_axes=(_axes(problem, program), 0))(problem, state)
     return program.spread(state), info
@@ -100,7 +104,7 @@ def evaluate(problem: Problem, image: Array, program: Program) -> Any:
         return _value_and_grad(problem, program)(image)
 
     if program.batched is None:
-        return one(problem, image)
+        return program.settled(one(problem, image), image.shape[:2])
     return jax.vmap(one, in_axes=(_axes(problem, program), 0))(problem, image)
 
 
@@ -113,7 +117,7 @@ def first_state(problem: Problem, image: Array, rate: Number | None, program: Pr
         return State(image, begun, jnp.zeros_like(image), jnp.zeros((), jnp.int32))
 
     if program.batched is None:
-        return first(problem, image, rate)
+        return program.settled(first(problem, image, rate), image.shape[:2])
     axes = (_axes(problem, program), 0, axis_of(program.batched, "rate"))
     return program.spread(jax.vmap(first, in_axes=axes)(problem, image, rate))
 
@@ -201,7 +205,8 @@ def compile_scale(plan: Plan, number: int) -> Executables:
     if number:
         size = plan.scales[number - 1].size
         axes = () if plan.batch is None else (plan.batch,)
-        before = jax.ShapeDtypeStruct((*axes, *size, 3), jnp.float32, sharding=program.sharding)
+        sharding = program.sharding if program.rows is None else program.rows.of((*size, 3))
+        before = jax.ShapeDtypeStruct((*axes, *size, 3), jnp.float32, sharding=sharding)
     tiling = tiling_at(plan, number)
     if tiling is not None:
         return _compile_tiled(plan, tiling, network, inputs, before, scale=scale, placed=placed)
@@ -213,7 +218,8 @@ def compile_scale(plan: Plan, number: int) -> Executables:
         evaluated, ((total, terms), gradient) = compiled_evaluate.ahead(problem, image, program=program, placed=placed)
         solver: Any = program.solver
         if isinstance(solver, BoxedLbfgs):
-            solver = solver.ahead(image, Point(total, terms, gradient), placed=placed)
+            settled = None if program.rows is None else Settled(program.rows, scale.size)
+            solver = solver.ahead(image, Point(total, terms, gradient), placed=placed, settled=settled)
         return Executables(prepared, evaluate=evaluated, solver=solver)
     first, state = compiled_first.ahead(problem, image, inputs.rate, program=program, placed=placed)
     if plan.on_cpu:

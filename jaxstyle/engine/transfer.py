@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
+from jaxstyle.engine.devices import spread
 from jaxstyle.engine.memory import in_memory
 from jaxstyle.engine.plan import make_plan
-from jaxstyle.engine.run import Progress, Result, run
+from jaxstyle.engine.run import Progress, Result, Stand, run
 from jaxstyle.engine.starts import Start
 from jaxstyle.networks import Network
 from jaxstyle.objective import Objective, Weights
@@ -32,7 +33,10 @@ def transfer(
     report_every: int | None = None,
     memory: int | None = None,
     tile: int | None = None,
+    devices: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
+    begin: Stand | None = None,
+    on_stand: Callable[[Stand], None] | None = None,
 ) -> Result:
     """Paints the content in the manner of the styles (Gatys, Ecker and Bethge 2015,
     https://arxiv.org/abs/1508.06576), from coarse to fine.
@@ -70,7 +74,14 @@ def transfer(
       tile: side in pixels of tiles in which scales that are larger are seen, in less memory, with a look at the result
         after each step: the same loss and gradient but for rounding (`tiled_value_and_grad`). None for whole pictures
         where they fit.
+      devices: how many the picture is spread over, by rows, in as much less memory on each; None for as many of this
+        host's accelerators as a large picture is worth, one for each 2^18 pixels. With more than this host has, all
+        hosts are to make the same call (`jax.distributed`).
       on_progress: called with a `Progress` at each of these looks.
+      begin: where an earlier transfer with the same arguments stood; this one goes on from there, to the same end.
+        None: from the start.
+      on_stand: called with where the transfer stands, a `Stand`, just before each of these looks. Its arrays are to be
+        copied by the look after (`jax.device_get`), as later steps use up their memory.
 
     Raises:
       InputError: an image, a size, a number or a layer that cannot be used, or pictures too large for the memory.
@@ -94,4 +105,5 @@ def transfer(
         report_every=report_every,
         tile=tile,
     )
-    return run(in_memory(plan, available=memory), on_progress=on_progress)
+    plan = in_memory(spread(plan, devices), available=memory)
+    return run(plan, on_progress=on_progress, begin=begin, on_stand=on_stand)

@@ -6,6 +6,7 @@ from jaxtyping import Array, Float
 
 from jaxstyle.losses.reductions import accumulator, float32, over, relative_error
 from jaxstyle.ops import tpu
+from jaxstyle.ops.rows import positions
 from jaxstyle.types import Features, Mask, Scalar
 
 Gram = Float[Array, "c c"]
@@ -48,10 +49,11 @@ def _products(a: Features, b: Features) -> Gram:
     """a^T b over all positions, accumulated in float32 at the highest precision."""
 
     def contract(a: Array, b: Array) -> Array:
+        (a, along), (b, _) = positions(a), positions(b)
         return jax.lax.dot_general(
-            a.reshape(-1, a.shape[2]),
-            b.reshape(-1, b.shape[2]),
-            (((0,), (0,)), ((), ())),
+            a,
+            b,
+            ((along, along), ((), ())),
             precision=jax.lax.Precision.HIGHEST,
             preferred_element_type=accumulator(a),
         )

@@ -81,21 +81,22 @@ def _fitted(
     """Lanczos along rows, band by band, then along columns: as Pillow in one call, without all of it in float."""
     (h, w), (height, width) = shape, target
     extent_h, extent_w = map(float, extent or shape)
+    step, planes = max(1, BAND // max(1, w)), []
     result: np.ndarray | None = None
-    step = max(1, BAND // max(1, w))
     for first in range(0, h, step):
         band = rows(first, min(h, first + step))
         if result is None:
-            result = np.empty((h, width, band.shape[2]), np.float32)
-        for k in range(band.shape[2]):
-            result[first : first + step, :, k] = _lanczos(band[..., k], len(band), width, (float(len(band)), extent_w))
+            result = np.empty((height, width, band.shape[2]), np.float32)
+            planes = [result[..., k] for k in range(band.shape[2])]
+            if (h, extent_h) != (height, height):
+                planes = [np.empty((h, width), np.float32) for _ in planes]
+        for k, plane in enumerate(planes):
+            plane[first : first + step] = _lanczos(band[..., k], len(band), width, (float(len(band)), extent_w))
     assert result is not None
-    if (h, extent_h) == (height, height):
-        return result
-    columns = np.empty((height, width, result.shape[2]), np.float32)
-    for k in range(result.shape[2]):
-        columns[..., k] = _lanczos(result[..., k], height, width, (extent_h, float(width)))
-    return columns
+    if (h, extent_h) != (height, height):
+        for k in range(result.shape[2]):  # each is let go as soon as it is resampled
+            result[..., k] = _lanczos(planes.pop(0), height, width, (extent_h, float(width)))
+    return result
 
 
 def _lanczos(plane: np.ndarray, height: int, width: int, extent: tuple[float, float]) -> np.ndarray:

@@ -35,6 +35,7 @@ ROUNDING = 16  # times the last digit of a gradient, which a change of it must e
 FIRST_STEP = 0.01  # root mean square change of a pixel that is tried before any curvature is known
 
 LineSearch: TypeAlias = Literal["backtracking", "zoom"]
+Settled: TypeAlias = Callable[[Any], Any]  # arrays as they are to lie on several devices
 
 
 class Point(NamedTuple):
@@ -88,13 +89,13 @@ class Parts(NamedTuple):
 
     Attributes:
       start: (image, point) -> state.
-      aim: (memory, image, state without it) -> (direction, memory, trial).
+      aim: (memory, image, state without it) -> (direction, trial).
       judge: (trial, image, point, direction, point found) -> trial.
       learn: (memory, image, free, trial) -> state.
     """
 
     start: Callable[..., State]
-    aim: Callable[..., tuple[Image, Any, Trial]]
+    aim: Callable[..., tuple[Image, Trial]]
     judge: Callable[..., Trial]
     learn: Callable[..., State]
 
@@ -104,14 +105,14 @@ class Parts(NamedTuple):
 
     def step(self, value_and_grad: ValueAndGrad, image: Image, state: State) -> tuple[Image, State, Info]:
         """`BoxedLbfgs.step`, of these parts."""
-        direction, memory, trial = self.aim(state.memory, image, state._replace(memory=None))
+        direction, trial = self.aim(state.memory, image, state._replace(memory=None))
 
         def attempt(trial: Trial) -> Trial:
             return self.judge(trial, image, state.point, direction, _evaluated(value_and_grad, trial.moved))
 
         trial = _repeated(attempt, trial)
         info = Info(state.point.terms, trial.tried)
-        return trial.image, self.learn(memory, image, state.free, trial), info
+        return trial.image, self.learn(state.memory, image, state.free, trial), info
 
 
 @dataclass(frozen=True)
@@ -130,8 +131,8 @@ class BoxedLbfgs(abc.ABC):
         """A memory without steps, at a point with this gradient."""
 
     @abc.abstractmethod
-    def _direction(self, memory: Any) -> tuple[Coefficients, Any]:
-        """The quasi-Newton step from where the memory is, and the memory."""
+    def _direction(self, memory: Any) -> Coefficients:
+        """The quasi-Newton step from where the memory is."""
 
     @abc.abstractmethod
     def _remember(self, memory: Any, step: Coefficients, gradient: Coefficients) -> Any:
@@ -155,17 +156,20 @@ class BoxedLbfgs(abc.ABC):
         """One line search along the quasi-Newton direction; without success the image stays as it is."""
         return self._parts.step(value_and_grad, image, state)
 
-    def ahead(self, image: Any, point: Point, *, placed: bool) -> Parts:
-        """The parts of steps outside jit, compiled for an image and a point of these shapes, see `Compiled.ahead`.
+    def ahead(self, image: Any, point: Point, *, placed: bool, settled: Settled | None = None) -> Parts:
+        """The parts of steps outside jit, compiled for an image and a point of these shapes, see `Compiled.ahead`;
+        `settled` has all that they hand on laid out on several devices, hashable as a static argument is.
 
-        Their `step` uses up the state that it is given: its memory of the curvature becomes the next one's.
+        Their `step` uses up the state that it is given, at its very end: its memory of the curvature becomes the next
+        one's.
         """
-        start, state = _started.ahead(image, point, solver=self, placed=placed)
+        how: Any = {"placed": placed, "settled": settled}
+        start, state = _started.ahead(image, point, solver=self, **how)
         apart = (state.memory, image, state._replace(memory=None))
-        aim, (direction, memory, trial) = _aimed_in_place.ahead(*apart, solver=self, placed=placed)
+        aim, (direction, trial) = _aimed.ahead(*apart, solver=self, **how)
         search = (trial, image, point, direction, point)
-        judge, _ = _judged.ahead(*search, wolfe=self._wolfe, most=self.max_evaluations, placed=placed)
-        learn, _ = _learnt_in_place.ahead(memory, image, state.free, trial, solver=self, placed=placed)
+        judge, _ = _judged.ahead(*search, wolfe=self._wolfe, most=self.max_evaluations, **how)
+        learn, _ = _learnt_in_place.ahead(state.memory, image, state.free, trial, solver=self, **how)
         return Parts(start, aim, judge, learn)
 
 
@@ -198,19 +202,25 @@ def _dot(x: Array, y: Array) -> Scalar:
     return jnp.sum(x * y)  # a product of matrices would be rounded to bfloat16 on a TPU
 
 
-@compiled("solver")
-def _started(image: Image, point: Point, *, solver: BoxedLbfgs) -> State:
+@compiled("solver", "settled")
+def _started(image: Image, point: Point, *, solver: BoxedLbfgs, settled: Settled | None = None) -> State:
     free = _restricted(image, point.gradient)
-    return State(solver._begin(free), point, free, jnp.asarray(True))
+    return _laid(State(solver._begin(free), point, free, jnp.asarray(True)), settled)
 
 
-def aimed(memory: Any, image: Image, state: State, *, solver: BoxedLbfgs) -> tuple[Image, Any, Trial]:
-    """The direction of a step, the memory, and the line search before its first evaluation.
+def _laid(tree: Any, settled: Settled | None) -> Any:
+    return tree if settled is None else settled(tree)
+
+
+@compiled("solver", "settled")
+def _aimed(
+    memory: Any, image: Image, state: State, *, solver: BoxedLbfgs, settled: Settled | None = None
+) -> tuple[Image, Trial]:
+    """The direction of a step, and the line search before its first evaluation.
 
     The full step comes first: a search that begins short spends its evaluations in vain.
     """
-    direction, memory = solver._direction(memory)
-    direction = cosines.step_of(jnp.where(state.fresh, -state.free, direction))
+    direction = cosines.step_of(jnp.where(state.fresh, -state.free, solver._direction(memory)))
     outward = ((image <= 0) & (direction < 0)) | ((image >= 1) & (direction > 0))
     direction = jnp.where(_free(image, state.point.gradient) & ~outward, direction, 0.0)
     size = jnp.sqrt(jnp.mean(direction**2))
@@ -218,7 +228,8 @@ def aimed(memory: Any, image: Image, state: State, *, solver: BoxedLbfgs) -> tup
     direction = jnp.where(state.fresh, first, 1.0) * direction
     low, high, length = (jnp.asarray(x, image.dtype) for x in (0.0, jnp.inf, 1.0))
     moved = _moved(image, direction, length)
-    return direction, memory, Trial(low, high, length, moved, image, state.point, jnp.asarray(0), jnp.asarray(True))
+    trial = Trial(low, high, length, moved, image, state.point, jnp.asarray(0), jnp.asarray(True))
+    return _laid((direction, trial), settled)
 
 
 def _moved(image: Image, direction: Image, length: Scalar) -> Image:
@@ -226,9 +237,17 @@ def _moved(image: Image, direction: Image, length: Scalar) -> Image:
     return jnp.clip(image + length * direction, 0.0, 1.0)
 
 
-@compiled("wolfe", "most")
+@compiled("wolfe", "most", "settled")
 def _judged(
-    trial: Trial, start: Image, first: Point, direction: Image, point: Point, *, wolfe: bool, most: int
+    trial: Trial,
+    start: Image,
+    first: Point,
+    direction: Image,
+    point: Point,
+    *,
+    wolfe: bool,
+    most: int,
+    settled: Settled | None = None,
 ) -> Trial:
     """The trial after an evaluation, which has found this point.
 
@@ -256,10 +275,18 @@ def _judged(
     length = jnp.where(jnp.isinf(high), 2 * low, (low + high) / 2)
     hope = -promised > float(jnp.finfo(start.dtype).eps) * jnp.abs(first.value)
     going = (too_long | too_short) & hope & (tried < most)
-    return Trial(low, high, length, _moved(start, direction, length), image, point, tried, going)
+    return _laid(Trial(low, high, length, _moved(start, direction, length), image, point, tried, going), settled)
 
 
-def learnt(memory: Any, start: Image, before: Coefficients, trial: Trial, *, solver: BoxedLbfgs) -> State:
+def learnt(
+    memory: Any,
+    start: Image,
+    before: Coefficients,
+    trial: Trial,
+    *,
+    solver: BoxedLbfgs,
+    settled: Settled | None = None,
+) -> State:
     """The state after a line search from a point where the gradient of the free pixels was `before`.
 
     Where the curvature along the step was negative, or next to none, the memory is told of a step along the change of
@@ -275,8 +302,8 @@ def learnt(memory: Any, start: Image, before: Coefficients, trial: Trial, *, sol
     curved = told & (_dot(step, change) > CURVATURE * length * rise)
     instead = jnp.where(told, length / jnp.where(told, rise, 1.0), 0.0) * change
     memory = solver._remember(memory, jnp.where(curved, step, instead), free)
-    return State(memory, trial.point, free, ~told)
+    return _laid(State(memory, trial.point, free, ~told), settled)
 
 
-_aimed, _learnt = compiled("solver")(aimed), compiled("solver")(learnt)
-_aimed_in_place, _learnt_in_place = (compiled("solver", donated=("memory",))(part) for part in (aimed, learnt))
+_learnt = compiled("solver", "settled")(learnt)
+_learnt_in_place = compiled("solver", "settled", donated=("memory",))(learnt)

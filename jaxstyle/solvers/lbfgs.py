@@ -39,8 +39,8 @@ class Lbfgs(BoxedLbfgs):
     def _begin(self, gradient: Coefficients) -> Any:
         return _memory().begin(gradient, self.history)
 
-    def _direction(self, memory: Any) -> tuple[Coefficients, Any]:
-        return _memory().direction(memory, self.history), memory
+    def _direction(self, memory: Any) -> Coefficients:
+        return _memory().direction(memory, self.history)
 
     def _remember(self, memory: Any, step: Coefficients, gradient: Coefficients) -> Any:
         return _memory().remember(memory, self.history, step, gradient)

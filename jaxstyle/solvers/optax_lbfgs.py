@@ -12,17 +12,17 @@ from jaxstyle.solvers.cosines import Coefficients
 
 
 class Memory(NamedTuple):
-    """Optax's state, and what it is given next.
+    """Optax's state, and what it gave last.
 
     Attributes:
       inner: optax's.
       place: sum of all steps: optax takes steps to be differences of places.
-      gradient: there.
+      product: of the inverse Hessian with the gradient there.
     """
 
     inner: Any
     place: Coefficients
-    gradient: Coefficients
+    product: Coefficients
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,15 @@ class OptaxLbfgs(BoxedLbfgs):
     """
 
     def _begin(self, gradient: Coefficients) -> Memory:
-        return Memory(optax.scale_by_lbfgs(self.history).init(gradient), jnp.zeros_like(gradient), gradient)
+        return self._told(optax.scale_by_lbfgs(self.history).init(gradient), jnp.zeros_like(gradient), gradient)
 
-    def _direction(self, memory: Memory) -> tuple[Coefficients, Memory]:
-        transform = optax.scale_by_lbfgs(self.history)
-        with jax.numpy_dtype_promotion("standard"):  # optax counts in int32, JAX in int64 where float64 is on
-            product, inner = transform.update(memory.gradient, memory.inner, memory.place)
-        return -product, memory._replace(inner=inner)
+    def _direction(self, memory: Memory) -> Coefficients:
+        return -memory.product
 
     def _remember(self, memory: Memory, step: Coefficients, gradient: Coefficients) -> Memory:
-        return Memory(memory.inner, memory.place + step, gradient)
+        return self._told(memory.inner, memory.place + step, gradient)
+
+    def _told(self, inner: Any, place: Coefficients, gradient: Coefficients) -> Memory:
+        with jax.numpy_dtype_promotion("standard"):  # optax counts in int32, JAX in int64 where float64 is on
+            product, inner = optax.scale_by_lbfgs(self.history).update(gradient, inner, place)
+        return Memory(inner, place, product)

@@ -2,15 +2,13 @@
 
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import grain.checkpoint
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
 
-from jaxstyle.errors import InputError
+from jaxstyle.checkpoints import opened
 from jaxstyle.files import StrPath
 
 Step = Callable[[Any, Any, int], tuple[Any, Mapping[str, Any]]]
@@ -69,32 +67,11 @@ def train(
     Raises:
       InputError: the folder holds a training with other settings.
     """
-    options = ocp.CheckpointManagerOptions(max_to_keep=2, save_interval_steps=1, enable_async_checkpointing=False)
-    with ocp.CheckpointManager(Path(folder).absolute(), options=options, metadata=None) as manager:
-        done = manager.latest_step() or 0
+    helps = "name another place with -o, or remove the folder"
+    with opened(folder, settings, what="a training", keep=2, helps=helps) as kept:
+        done = kept.latest
         if done:
-            shapes = jax.tree.map(ocp.utils.to_shape_dtype_struct, state)
-            kept = manager.restore(
-                done,
-                args=ocp.args.Composite(
-                    state=ocp.args.StandardRestore(shapes),
-                    data=grain.checkpoint.CheckpointRestore(batches),
-                    settings=ocp.args.JsonRestore(),
-                ),
-            )
-            _check_same(folder, kept["settings"], settings)
-            state = kept["state"]
-
-        def save(number: int) -> None:
-            manager.save(
-                number,
-                args=ocp.args.Composite(
-                    state=ocp.args.StandardSave(state),
-                    data=grain.checkpoint.CheckpointSave(batches),
-                    settings=ocp.args.JsonSave(settings),
-                ),
-            )
-
+            state = kept.restore(state, data=grain.checkpoint.CheckpointRestore(batches))
         began = time.monotonic()
         sums: dict[str, list[Any]] = {}
         for number in range(done, steps):
@@ -108,14 +85,5 @@ def train(
                     on_look(Look(number + 1, steps, done, means, state, time.monotonic() - began))
                 sums = {}
             if last or (number + 1) % save_every == 0:
-                save(number + 1)
+                kept.save(number + 1, state, data=grain.checkpoint.CheckpointSave(batches))
     return state
-
-
-def _check_same(folder: StrPath, before: dict[str, Any], now: dict[str, Any]) -> None:
-    for name in now:
-        if before.get(name) != now[name]:
-            raise InputError(
-                f"{folder} holds a training with {name} {before.get(name)}, and this one has {now[name]}; name another "
-                "place with -o, or remove the folder"
-            )

@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -243,3 +244,50 @@ def test_one_host_of_several_is_the_whole(folder: Path) -> None:
     done = subprocess.run([*line, "--quiet"], env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stdout) == (0, "out/report.html\n"), done.stderr
     assert len(list(Path("out").glob("cell*.png"))) == 3
+
+
+def hosts(count: int, *more: str) -> list[subprocess.Popen[str]]:
+    """The same sweep on so many hosts, which are processes here."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        address = f"localhost:{free.getsockname()[1]}"
+    line = [sys.executable, "-m", "jaxstyle.cli", "sweep", *SWEEP, "--style-weight", "1", "2", "3", "4"]
+    shared = {"JAX_COORDINATOR_ADDRESS": address, "JAX_NUM_PROCESSES": str(count), "JAX_PLATFORMS": "cpu"}
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return [
+        subprocess.Popen(
+            [*line, "--distributed", "--quiet", *more], env=os.environ | shared | {"JAX_PROCESS_ID": str(i)}, **pipes
+        )
+        for i in range(count)
+    ]
+
+
+@pytest.mark.slow
+def test_two_hosts_share_a_sweep(folder: Path, call: Callable[..., Said]) -> None:
+    both = hosts(2)
+    said = [host.communicate(timeout=200) for host in both]
+    assert [host.returncode for host in both] == [0, 0], said
+    shared = {path.name: pixels(path) for path in Path("out").glob("cell*.png")}
+    assert len(shared) == 4 and Path("out/report.html").exists()
+    alone = ("--style-weight", "1", "2", "3", "4", "--lanes", "1")
+    assert call("sweep", *SWEEP[:3], "alone", *SWEEP[4:], *alone).code == 0
+    for name, image in shared.items():
+        np.testing.assert_array_equal(image, pixels(Path("alone") / name))
+
+
+@pytest.mark.slow
+def test_a_sweep_goes_on_where_one_of_two_hosts_was_killed(folder: Path, call: Callable[..., Said]) -> None:
+    first, second = hosts(2, "--lanes", "1", "--steps", "60")
+    while not list(Path("out").glob("cell*.png")):
+        assert second.poll() is None, second.communicate()
+        time.sleep(0.01)
+    second.kill()
+    second.communicate()
+    _, said = first.communicate(timeout=300)
+    assert first.returncode and "another host did not come to the end" in said and "the same command goes on" in said
+    before = {path.name: path.stat().st_mtime_ns for path in Path("out").glob("cell*.png")}
+    assert 2 <= len(before) < 4
+    again = call("sweep", *SWEEP, "--style-weight", "1", "2", "3", "4", "--lanes", "1", "--steps", "60")
+    assert again.code == 0 and f"{len(before)} of 4 pictures are there already" in again.err
+    after = {path.name: path.stat().st_mtime_ns for path in Path("out").glob("cell*.png")}
+    assert len(after) == 4 and before.items() <= after.items()

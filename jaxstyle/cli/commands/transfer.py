@@ -1,5 +1,6 @@
 """Paint CONTENT in the manner of STYLE."""
 
+import contextlib
 import dataclasses
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,7 @@ def _paint(options: Options, out: Path) -> int:
     outputs.add_pictures(out)
     sources = read_pictures(options, out)
     # Only now, since JAX takes a second to load, and wrong input need not wait for it.
+    from jaxstyle.cli.keeping import kept
     from jaxstyle.cli.painting import Painting
     from jaxstyle.cli.resolve import open_for, resolve
     from jaxstyle.cli.startup import start_jax
@@ -100,10 +102,18 @@ def _paint(options: Options, out: Path) -> int:
     if options.save_every:
         scales = scale_sizes(*sources.content.pixels.shape[:2], min_size=settings.min_size)
         outputs.add_numbered(out, options.save_every, settings.steps * len(scales))
-    with outputs.claimed():
+    with outputs.claimed(), contextlib.ExitStack() as stack:
         network = open_for(settings, options.quiet)
-        how: Any = {"quiet": options.quiet, "json": options.json, "piped": options.out == PIPE, "tile": options.tile}
+        how: Any = {"quiet": options.quiet, "json": options.json, "piped": options.out == PIPE}
+        how |= {"tile": options.tile, "devices": options.devices}
+        if options.checkpoint is not None:
+            place, minutes = Path(options.checkpoint), options.checkpoint_minutes
+            keeping = kept(place, sources, settings, minutes=minutes, quiet=options.quiet)
+            how["keeper"] = stack.enter_context(keeping)
         painting = Painting(sources, settings, network, outputs, save_every=options.save_every, **how)
         if not options.given & {"network", "weights"} and not options.quiet:
             say(f"network: {settings.network} {ABOUT.get(settings.network, '')}")
+        height, width = sources.content.own_size
+        if max(height, width) < sources.size and not options.quiet:
+            say(f"{shown(sources.content.path)} is {width} x {height} pixels; size {sources.size} enlarges it")
         return painting.run()
