@@ -57,6 +57,7 @@ fi
 part() {
   local title=$1 limit=$(($2 * total / 570)) began=$SECONDS code
   shift 2
+  if ((limit < 5)); then limit=5; fi
   if ((limit > total - SECONDS - 10)); then limit=$((total - SECONDS - 10)); fi
   printf '\n## %s\n' "$title" | tee -a "$report" "$log"
   if ((limit < 5)); then

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import importlib.metadata
 import importlib.util
+import math
 import statistics
 import subprocess
 import sys
@@ -97,7 +98,7 @@ class Running(NamedTuple):
     """A program ready to be measured: one call is `pictures` steps, and memory is what the compiler counts."""
 
     seconds: Callable[[], float]
-    memory: int
+    memory: float
 
 
 def accelerated(options: argparse.Namespace) -> Iterator[dict]:
@@ -138,7 +139,7 @@ def _beside_torch(network: str, size: int, options: argparse.Namespace, peaks: d
     for name, side in others.items():
         try:
             assert np.isfinite(side.value)
-            ready[name] = Running(side.measure, 0)
+            ready[name] = Running(side.measure, math.nan)
         except Exception as error:
             notes[name] = _line(error)
     times: dict[Any, list[float]] = {key: [] for key in ready}
@@ -153,12 +154,12 @@ def _beside_torch(network: str, size: int, options: argparse.Namespace, peaks: d
     medians = {key: statistics.median(values) for key, values in times.items() if values}
     for key in [*others, *keys]:
         what, lanes = (f"jaxstyle, {key[0]}", key[1]) if isinstance(key, tuple) else (key, 1)
-        seconds = medians.get(key, float("nan")) / lanes
+        seconds = medians.get(key, math.nan) / lanes
         row = {"network": network, "size": size, "what": what, "lanes": lanes, "ms": 1e3 * seconds}
         peak = peaks[key[0]] if isinstance(key, tuple) else peaks[SIDES[key][1]]
         row["of the peak"] = operations(network, size) / seconds / peak
-        row["memory, GiB"] = ready[key].memory / 2**30 if key in ready else float("nan")
-        row |= {f"/ {name}": seconds / medians.get(name, float("nan")) for name in SIDES}
+        row["memory, GiB"] = ready[key].memory / 2**30 if key in ready else math.nan
+        row |= {f"/ {name}": seconds / medians.get(name, math.nan) for name in SIDES}
         yield row | {"note": notes.get(key, "")}
 
 
