@@ -6,6 +6,7 @@
 #   scripts/accelerator_day.sh                   results in ./accelerator-day, or where OUT says
 #   scripts/accelerator_day.sh -o DIR            ... in DIR: report.md, log.txt, *.json, and the training in parts
 #   scripts/accelerator_day.sh -r                rehearsal: every part, at tiny sizes, on a CPU too
+#   scripts/accelerator_day.sh -p bc             these parts alone
 #   scripts/accelerator_day.sh -s 300            so many seconds in all (570), of which each part has its share
 #   scripts/accelerator_day.sh -w WHEELS         a folder of wheels, for what the machine's Python lacks
 #   scripts/accelerator_day.sh -- train STYLE --photos DIR -o painter.h5
@@ -16,10 +17,11 @@
 # which a step takes as long.
 set -uo pipefail
 
-out=${OUT:-accelerator-day} total=570 rehearse= wheels=
-while getopts o:s:w:r option; do
+out=${OUT:-accelerator-day} total=570 rehearse= wheels= parts=abcd
+while getopts o:p:s:w:r option; do
   case $option in
     o) out=$OPTARG ;;
+    p) parts=$OPTARG ;;
     s) total=$OPTARG ;;
     w) wheels=$OPTARG ;;
     r) rehearse=1 ;;
@@ -93,18 +95,27 @@ train() {
 export -f quick_tests train
 export root python
 
-benchmark versions 'Packages and devices' 40
-benchmark agreement 'Distance from the CPU' 70 --sizes "$check" --networks "${networks[@]}"
-part 'Quick tests' 70 bash -c 'set -o pipefail; quick_tests "$@"' quick_tests "$tests"
-benchmark accelerated 'A step' 240 --sizes "${sizes[@]}" --networks "${networks[@]}" --lanes "${lanes[@]}" "${counts[@]}"
+chosen() { [[ $parts == *$1* ]]; }
+
+if chosen a; then
+  benchmark versions 'Packages and devices' 40
+  benchmark agreement 'Distance from the CPU' 70 --sizes "$check" --networks "${networks[@]}"
+  part 'Quick tests' 70 bash -c 'set -o pipefail; quick_tests "$@"' quick_tests "$tests"
+fi
+if chosen b; then
+  benchmark accelerated 'A step' 240 --sizes "${sizes[@]}" --networks "${networks[@]}" --lanes "${lanes[@]}" "${counts[@]}"
+fi
 
 unset XLA_PYTHON_CLIENT_PREALLOCATE # from here on one process at a time
-weights=${WEIGHTS:-$scratch/vgg19.h5}
-if [ ! -e "$weights" ]; then
-  part 'Random weights' 30 "$python" "$root/scripts/benchmark.py" random-weights --network vgg19 --weights "$weights"
+if chosen c; then
+  weights=${WEIGHTS:-$scratch/vgg19.h5}
+  if [ ! -e "$weights" ]; then
+    part 'Random weights' 30 "$python" "$root/scripts/benchmark.py" random-weights --network vgg19 --weights "$weights"
+  fi
+  benchmark command 'The whole command, VGG19' 110 --sizes "${whole[@]}" --network vgg19 --weights "$weights"
 fi
-benchmark command 'The whole command, VGG19' 110 --sizes "${whole[@]}" --network vgg19 --weights "$weights"
 
+if ! chosen d; then exit; fi
 if (($# == 0)); then
   printf '\n## Training\n\nno command was given\n' | tee -a "$report"
   exit

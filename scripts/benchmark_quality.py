@@ -15,6 +15,7 @@ import benchmark_torch
 import numpy as np
 
 import jaxstyle
+from jaxstyle.cli.startup import start_jax
 from jaxstyle.engine.scales import scale_sizes, scaled_size
 from jaxstyle.onepass.any_style import described, paint_like
 from jaxstyle.onepass.files import load_any_style
@@ -51,6 +52,7 @@ class ReachedError(Exception):
 
 def quality(options: argparse.Namespace) -> Iterator[dict]:
     """A row for each pair and each way to go. Of PyTorch too, where it is installed and `--compile` is given."""
+    start_jax()  # ways share programs
     net = jaxstyle.load_network(options.network, options.weights)
     demo = Path(jaxstyle.__file__).parent / "demo"
     files = [Path(name) for name in options.pairs or (demo / "content.jpg", demo / "style_strokes.jpg")]

@@ -1,4 +1,4 @@
-"""The run on an accelerator: a part that fails, or takes too long, stops no other, and the training's files are kept."""
+"""The run on an accelerator: a part that fails, or takes too long, stops no other, and a training's files are kept."""
 
 import io
 import os
