@@ -26,7 +26,9 @@ from jaxstyle.engine.scales import Scale
 from jaxstyle.engine.steps import compile_scale
 from jaxstyle.networks import ARCHITECTURES, Network
 from jaxstyle.objective import Weights, default_objective
-from jaxstyle.ops.compile import platform_of
+from jaxstyle.onepass.files import load_any_style, load_styles
+from jaxstyle.onepass.painters import AnyPainter, StylePainter
+from jaxstyle.ops.compile import compiled, platform_of
 from jaxstyle.solvers import Solver
 
 
@@ -40,12 +42,13 @@ class Chip(NamedTuple):
 
 class Case(NamedTuple):
     """A program to compile: the solver, how many lanes (None: a transfer), on how many devices; how many evaluations of
-    the loss are in a step (in a line search's loop, one)."""
+    the loss are in a step (in a line search's loop, one); whether it is a tile's part of an evaluation."""
 
     solver: Solver
     lanes: int | None
     devices: int
     evaluations: int
+    tile: bool = False
 
 
 CASES = {
@@ -55,11 +58,15 @@ CASES = {
     "sweep": Case(Adam(), 8, 1, 1),
     "sweep-of-4": Case(Adam(), 8, 4, 1),
     "lbfgs-sweep-of-4": Case(Lbfgs(), 8, 4, 1),
+    "tile": Case(Adam(), None, 1, 1, tile=True),
 }
+PAINTED = ("stylize", "stylize-any")  # in one pass: a shipped style, the style of any picture
 
 
 def compiled_step(case: Case, devices: Sequence[Any], network: str, size: int, precision: str, steps: int) -> Any:
-    """The chunk of steps that `transfer` or `sweep` would run on such devices, compiled by the same function."""
+    """The chunk of steps that `transfer` or `sweep` would run on such devices, compiled by the same function.
+
+    Of a tile, this large in a picture of four times the sides, it is what pulls the gradient back to its pixels."""
     split: NamedSharding | None = None
     whole: Any = SingleDeviceSharding(devices[0])
     if case.devices > 1:
@@ -76,14 +83,34 @@ def compiled_step(case: Case, devices: Sequence[Any], network: str, size: int, p
         name: {k: shape(*x, dtype=dtype) for k, x in shapes.items()} for name, shapes in module.parameter_shapes.items()
     }
     net = Network(params, network, module, "torchvision").for_device(platform_of(shape()))
-    picture, key = shape(size, size, 3), shape(dtype=jax.random.key(0).dtype)
+    side, key = size * 4 if case.tile else size, shape(dtype=jax.random.key(0).dtype)
+    picture = shape(side, side, 3)
     weights = Weights(shape(), shape(lanes=True), shape())
     rate = shape() if isinstance(case.solver, Adam) else None
     inputs = Inputs(picture, (picture,), weights, None, key, rate)
     batched = frozenset({"weights.style"}) if case.lanes else None
     program = Program(default_objective(net), case.solver, 0.0, "content", batched, split)
-    plan = Plan(net, inputs, program, (Scale((size, size), size),), steps, steps, case.lanes)
-    return compile_scale(plan, 0).step
+    scales, tile = (Scale((side, side), side),), size if case.tile else None
+    executables = compile_scale(Plan(net, inputs, program, scales, steps, steps, case.lanes, tile), 0)
+    return executables.evaluate.pull if case.tile else executables.step
+
+
+def compiled_painting(name: str, device: Any, size: int) -> Any:
+    """What `stylize` would run on such a device for a picture of this size."""
+    whole = SingleDeviceSharding(device)
+
+    def shapes(tree: Any) -> Any:
+        return jax.tree.map(lambda x: jax.ShapeDtypeStruct(np.shape(x), jnp.result_type(x), sharding=whole), tree)
+
+    picture = jax.ShapeDtypeStruct((size, size, 3), jnp.float32, sharding=whole)
+    strength = jax.ShapeDtypeStruct((), jnp.float32, sharding=whole)
+    if name == "stylize":
+        painter = shapes(styles := load_styles())
+        style = jax.ShapeDtypeStruct((len(styles.styles),), jnp.float32, sharding=whole)
+        return compiled()(StylePainter.paint).ahead(painter, picture, style, strength, placed=True)[0]
+    painter = shapes(load_any_style())
+    style = shapes(jax.eval_shape(AnyPainter.describe, painter, picture))
+    return compiled()(AnyPainter.paint).ahead(painter, picture, style, strength, placed=True)[0]
 
 
 # ------------------------------------------------------------------------------------- traffic of a compiled program
@@ -138,15 +165,22 @@ def traffic(program: str) -> int:
 
 def row(case_name: str, chip_name: str, chip: Chip, devices: Sequence[Any], options: Any) -> dict[str, Any]:
     """One line of the table."""
-    case, began = CASES[case_name], time.perf_counter()
+    began = time.perf_counter()
     precision = options.precision or ("bfloat16" if "bfloat16" in chip.tflops else "float32")
-    program = compiled_step(case, devices, options.network, options.size, precision, options.steps)
+    if case_name in PAINTED:
+        precision = "float32"
+        program = compiled_painting(case_name, devices[0], options.size)
+    else:
+        case = CASES[case_name]
+        program = compiled_step(case, devices, options.network, options.size, precision, options.steps)
     seconds = time.perf_counter() - began
     memory = program.memory_analysis()
     held = memory.temp_size_in_bytes + memory.argument_size_in_bytes + memory.output_size_in_bytes
     held -= memory.alias_size_in_bytes
     moved, flops = traffic(program.as_text()), (program.cost_analysis() or {}).get("flops")
-    if flops is None:  # GPUs' compiler does not say
+    if flops is None and case_name in PAINTED:
+        flops = math.nan
+    elif flops is None:  # GPUs' compiler does not say
         flops = operations(options.network, options.size) * case.evaluations * (case.lanes or 1) / case.devices
     return {
         "chip": chip_name,
@@ -176,7 +210,8 @@ def report(description: str, chips: Mapping[str, Chip], devices_of: Callable[[st
     parser.add_argument("--network", default="vgg19", choices=ARCHITECTURES)
     parser.add_argument("--precision", choices=["bfloat16", "float32"], help="(default: what jaxstyle takes there)")
     parser.add_argument("--chips", nargs="+", default=list(chips), choices=chips)
-    parser.add_argument("--programs", nargs="+", default=list(CASES), choices=CASES)
+    programs = [*CASES, *PAINTED]
+    parser.add_argument("--programs", nargs="+", default=programs, choices=programs)
     parser.add_argument("--steps", type=int, default=25, help="of a chunk (default: %(default)s)")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()

@@ -6,7 +6,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,12 +49,13 @@ def operations(network: str, size: int) -> float:
     from jaxstyle.networks import ARCHITECTURES
 
     total = 0.0
-    for name, (height, width, before, after) in ARCHITECTURES[network].kernel_shapes.items():
-        if int(name[4]) < 5 or name == "conv5_1":
-            positions = (size // 2 ** (int(name[4]) - 1)) ** 2
+    for name, shapes in ARCHITECTURES[network].parameter_shapes.items():
+        height, width, before, after = shapes["kernel"]
+        positions = (size // 2 ** (int(name[4]) - 1)) ** 2
+        if int(name[4]) < 5 or name.startswith("conv5_1"):
             total += 2 * 2 * positions * height * width * before * after  # there and back
-            if "relu" + name[4:] in STYLE_LAYERS:
-                total += 2 * 2 * positions * after**2
+        if "bias" in shapes and "relu" + name[4:].removesuffix("_expand") in STYLE_LAYERS:
+            total += 2 * 2 * positions * after**2
     return total
 
 
@@ -117,16 +118,14 @@ def measure_step(network: str, size: str, precision: str, repeats: str) -> None:
     print(json.dumps(row))
 
 
-def steps(options: argparse.Namespace) -> list[dict]:
+def steps(options: argparse.Namespace) -> Iterator[dict]:
     """Each row from a process of its own."""
-    rows = []
     for precision in options.precisions:
         for size in options.sizes:
             script = str(Path(__file__).with_name("benchmark.py"))
             line = [sys.executable, script, "measure-step", options.network, size, precision, options.repeats]
             found = subprocess.run([str(word) for word in line], check=True, capture_output=True, text=True)
-            rows.append(json.loads(found.stdout.splitlines()[-1]))
-    return rows
+            yield json.loads(found.stdout.splitlines()[-1])
 
 
 def overhead(options: argparse.Namespace) -> list[dict]:

@@ -1,21 +1,23 @@
 """jaxstyle against PyTorch: the same terms, written in torch's own idiom. Run by benchmark.py."""
 
 import argparse
+import functools
 import json
+import math
 import os
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-from benchmark_problem import STYLE_LAYERS, WEIGHTS, random_problem
+from benchmark_problem import STYLE_LAYERS, WEIGHTS, arrays_of, random_problem
 from benchmark_steps import jax_evaluation
 
 
-def torch_features(params: dict, network: str, device: str = "cpu") -> Callable:
+def torch_features(params: dict, device: str = "cpu") -> Callable:
     """VGG in torch's own idiom: image (1, 3, h, w), channels last -> features by layer."""
     import torch
     import torch.nn.functional as F
@@ -24,36 +26,36 @@ def torch_features(params: dict, network: str, device: str = "cpu") -> Callable:
         x = torch.from_numpy(array.transpose(3, 2, 0, 1).copy())
         return x.contiguous(memory_format=torch.channels_last).to(device)
 
-    kernels = {name: (tensor(p["kernel"]), torch.from_numpy(p["bias"]).to(device)) for name, p in params.items()}
+    kernels = {
+        name: (tensor(p["kernel"]), torch.from_numpy(p["bias"]).to(device) if "bias" in p else None)
+        for name, p in params.items()
+    }
     mean = torch.tensor([0.485, 0.456, 0.406], device=device).view(1, 3, 1, 1)
     std = torch.tensor([0.229, 0.224, 0.225], device=device).view(1, 3, 1, 1)
-
-    edges = int(network == "compact")
-
-    def pad(x: torch.Tensor) -> torch.Tensor:
-        return F.pad(x, (1, 1, 1, 1), mode="replicate") if edges else x
 
     def features(image: torch.Tensor) -> dict:
         x, found, block = (image - mean) / std, {}, 1
         for name, (kernel, bias) in kernels.items():
             if int(name[4]) != block:
                 x, block = F.max_pool2d(x, 2), int(name[4])
-            x = F.relu(F.conv2d(pad(x), kernel, bias, padding=1 - edges))
-            found["relu" + name[4:]] = x
-            if name == "conv5_1":
-                return found
+            x = F.conv2d(x, kernel, bias, padding=kernel.shape[2] // 2)
+            if bias is not None:  # only the last of a factorised convolution has one, and is rectified
+                x = F.relu(x)
+                found["relu" + name[4:].removesuffix("_expand")] = x
+            if "relu5_1" in found:
+                break
         return found
 
     return features
 
 
 def torch_loss(
-    network: str, params: dict, content: np.ndarray, style: np.ndarray, precision: str = "float32", device: str = "cpu"
+    params: dict, content: np.ndarray, style: np.ndarray, precision: str = "float32", device: str = "cpu"
 ) -> Callable:
     """The same terms as jaxstyle's default objective; bfloat16 by autocast, with Gram matrices in float32."""
     import torch
 
-    plain = torch_features(params, network, device)
+    plain = torch_features(params, device)
 
     def features(image: torch.Tensor) -> dict:
         with torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16"):
@@ -88,13 +90,14 @@ def torch_side(network: str, size: int, precision: str, compiled: bool) -> Calla
     """value-and-gradient of PyTorch with its best settings: channels last, all cores, TF32 and cuDNN's tuning."""
     import torch
 
-    torch.set_num_threads(os.cpu_count() or 2)
+    os.environ["JAX_PLATFORMS"] = "cpu"  # which only makes the problem here, and leaves the device's memory alone
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
     torch.backends.cudnn.benchmark = True
     torch.set_float32_matmul_precision("high")
     torch.backends.cudnn.allow_tf32 = True
     device = "cuda" if torch.cuda.is_available() else "cpu"
     params, content, style, image = random_problem(network, size)
-    loss = torch_loss(network, params, content, style, precision, device)
+    loss = torch_loss(params, content, style, precision, device)
     start = loss.tensor(image)
     evaluate = torch.compile(loss) if compiled else loss
 
@@ -116,31 +119,53 @@ SIDES = {
 }
 
 
-def serve(side: str, network: str, size: str, precision: str) -> None:
+def serve(side: str, network: str, size: str, precision: str, threads: str) -> None:
     """A worker: for each line on stdin, one timed evaluation; a line of JSON out."""
+    keep_to(int(threads))
     run = SIDES[side](network, int(size), precision)
     value = run()
     run()
     print(json.dumps({"value": value}), flush=True)
     for _ in sys.stdin:
-        began = time.perf_counter()
+        began = time.perf_counter(), time.process_time()
         run()
-        print(json.dumps({"seconds": time.perf_counter() - began}), flush=True)
+        taken = time.perf_counter() - began[0], time.process_time() - began[1]
+        print(json.dumps(dict(zip(("clock", "processor"), taken, strict=True))), flush=True)
+
+
+def keep_to(threads: int) -> None:
+    """Leaves this process, in which nothing runs yet, so many cores; 0 for all."""
+    if threads:
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])
 
 
 class Side:
-    """A worker process."""
+    """A worker process, that gets ready while others do.
 
-    def __init__(self, *problem: object) -> None:
-        command = [sys.executable, str(Path(__file__).with_name("benchmark.py")), "serve", *map(str, problem)]
+    Args:
+      name: in `SIDES`.
+      problem: network, size and precision.
+      threads: cores that it may use; 0 for all.
+    """
+
+    def __init__(self, name: str, *problem: object, threads: int = 0) -> None:
+        command = [sys.executable, str(Path(__file__).with_name("benchmark.py")), "serve", name]
+        command += [str(word) for word in (*problem, threads)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.value = json.loads(self.process.stdout.readline())["value"]
+        self.time = "processor" if threads == 1 else "clock"
+
+    @functools.cached_property
+    def value(self) -> float:
+        """The loss, as soon as the process is ready to measure."""
+        return json.loads(self.process.stdout.readline())["value"]
 
     def measure(self) -> float:
-        """Seconds of one evaluation."""
+        """Seconds of one evaluation: by the clock, or, of one thread, that it had a core, which others' work on the
+        machine hardly changes."""
+        assert math.isfinite(self.value)
         self.process.stdin.write("\n")
         self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())["seconds"]
+        return json.loads(self.process.stdout.readline())[self.time]
 
     def close(self) -> None:
         """Ends the process."""
@@ -148,14 +173,18 @@ class Side:
         self.process.wait()
 
 
-def against_torch(options: argparse.Namespace) -> list[dict]:
+def against_torch(options: argparse.Namespace) -> Iterator[dict]:
     """Loss and gradient: seconds of each side, and the median of the ratios of evaluations made in turn."""
-    rows = []
     for precision in options.precisions:
         for size in options.sizes:
+            start = functools.partial(Side, threads=options.threads)
             names = ["jax", "torch", *["torch.compile"] * options.compile]
-            sides = {name: Side(name, options.network, size, precision) for name in names}
+            sides = {name: start(name, options.network, size, precision) for name in names}
+            if options.beside:
+                sides[options.beside] = start("jax", options.beside, size, precision)
             times: dict[str, list[float]] = {name: [] for name in sides}
+            for side in sides.values():
+                assert math.isfinite(side.value)  # none is busy with its start when another is measured
             for _ in range(options.repeats):
                 for name, side in sides.items():
                     times[name].append(side.measure())
@@ -163,22 +192,20 @@ def against_torch(options: argparse.Namespace) -> list[dict]:
                 side.close()
             row = {"network": options.network, "precision": precision, "size": size}
             row |= {name: statistics.median(values) for name, values in times.items()}
-            for name in names[1:]:
+            for name in [*sides][1:]:
                 pairs = zip(times["jax"], times[name], strict=True)
                 row[f"jax / {name}"] = statistics.median(a / b for a, b in pairs)
-            rows.append(row | {f"loss, {name}": side.value for name, side in sides.items()})
-    return rows
+            yield row | {f"loss, {name}": side.value for name, side in sides.items()}
 
 
 def timed_adam(
     net: object, content: np.ndarray, style: np.ndarray, steps: int, rate: float
 ) -> list[tuple[float, float]]:
     """(seconds since the start, loss) at every step of PyTorch's Adam from the content, pixels kept within [0, 1]."""
-    import jax
     import torch
 
-    torch.set_num_threads(os.cpu_count() or 2)
-    loss = torch_loss("compact", jax.tree.map(np.array, dict(net.params)), content, style)
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    loss = torch_loss(arrays_of(net.params), content, style)
     x = loss.tensor(content).contiguous().requires_grad_()
     solver, curve, began = torch.optim.Adam([x], lr=rate), [], time.perf_counter()
     for _ in range(steps):
@@ -194,7 +221,6 @@ def timed_adam(
 
 def solvers(options: argparse.Namespace) -> list[dict]:
     """Loss after 100 evaluations of the compact network's objective, from the content."""
-    import jax
     import torch
 
     import jaxstyle
@@ -212,8 +238,7 @@ def solvers(options: argparse.Namespace) -> list[dict]:
             ("optax-lbfgs", jaxstyle.OptaxLbfgs()),
         ):
             row[name] = loss_at(net, content, style, solver, options.evaluations)
-        params = jax.tree.map(np.array, dict(net.params))
-        loss = torch_loss("compact", params, content, style)
+        loss = torch_loss(arrays_of(net.params), content, style)
         x = loss.tensor(content).contiguous().requires_grad_()
         solver = torch.optim.LBFGS(
             [x],
