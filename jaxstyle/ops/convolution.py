@@ -13,7 +13,7 @@ from jaxstyle.ops import tpu, winograd
 from jaxstyle.ops.tpu import Platform
 from jaxstyle.types import FeatureMap, Features
 
-FEW = 4  # channels up to which `onto_few` is faster
+FEW = 3  # channels, as pictures have, up to which `onto_few` is used
 
 
 class Prepared(NamedTuple):
@@ -99,11 +99,13 @@ def onto_few(x: Features, kernel: Float[Array, "p q c d"], padding: tuple[int, i
     """
     rows, columns, _, few = kernel.shape
     height, width = (side + sum(padding) - size + 1 for side, size in zip(x.shape[:2], kernel.shape[:2], strict=True))
-    products = jnp.einsum("hwc,pqcd->hwpqd", x, kernel).reshape(*x.shape[:2], rows * columns * few)
+    wide = jnp.promote_types(x.dtype, jnp.float32)  # of the sums, whatever the type of the convolutions
+    products = jnp.einsum("hwc,pqcd->hwpqd", x, kernel, preferred_element_type=wide)
+    products = products.reshape(*x.shape[:2], rows * columns * few)
     products = jnp.pad(products, (padding, padding, (0, 0)))
     places = [(i, j, few * (columns * i + j)) for i in range(rows) for j in range(columns)]
     parts = [products[i : i + height, j : j + width, at : at + few] for i, j, at in places]
-    return functools.reduce(operator.add, parts)
+    return functools.reduce(operator.add, parts).astype(x.dtype)
 
 
 def adjoint_kernel(kernel: Float[Array, "h w c d"]) -> Float[Array, "h w d c"]:
