@@ -99,7 +99,7 @@ def onto_few(x: Features, kernel: Float[Array, "p q c d"], padding: tuple[int, i
     """
     rows, columns, _, few = kernel.shape
     height, width = (side + sum(padding) - size + 1 for side, size in zip(x.shape[:2], kernel.shape[:2], strict=True))
-    wide = jnp.promote_types(x.dtype, jnp.float32)  # of the sums, whatever the type of the convolutions
+    wide = max(x.dtype, jnp.dtype(jnp.float32), key=lambda dtype: dtype.itemsize)  # bfloat16 is too short for sums
     products = jnp.einsum("hwc,pqcd->hwpqd", x, kernel, preferred_element_type=wide)
     products = products.reshape(*x.shape[:2], rows * columns * few)
     products = jnp.pad(products, (padding, padding, (0, 0)))
