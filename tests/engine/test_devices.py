@@ -16,6 +16,7 @@ from jaxstyle.engine.memory import bytes_needed
 from jaxstyle.engine.plan import make_plan
 from jaxstyle.engine.steps import Problem, compile_scale, compiled_evaluate, make_runner
 from jaxstyle.errors import InputError
+from jaxstyle.networks.vgg import VGG
 from jaxstyle.ops.rows import kept_apart, positions
 from jaxstyle.solvers import Adam, Lbfgs
 from tiny import OBJECTIVE, network, picture
@@ -57,9 +58,14 @@ def derived(content, devices):
 
 
 def needed(devices):
-    """Bytes of a step on each device, of a picture whose features weigh more than the weights."""
+    """Bytes of a step on each device, of a picture whose features, as many as VGG19's at full size, weigh the most."""
     content = np.full((512, 256, 3), 0.5, np.float32)
-    how = {"network": NET, "objective": OBJECTIVE, "solver": Adam(), "min_size": 512}
+    how = {
+        "network": network(module=VGG(depths=(1, 1, 1, 1, 1), widths=(64, 16, 16, 16, 16))),
+        "objective": OBJECTIVE,
+        "solver": Adam(),
+        "min_size": 512,
+    }
     return bytes_needed(spread(make_plan(content, STYLES[0], **how)[0], devices))
 
 
