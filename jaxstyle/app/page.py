@@ -8,10 +8,13 @@ from typing import Any
 import gradio as gr
 
 from jaxstyle import defaults
+from jaxstyle.app.masks import COLOURS, legend
 from jaxstyle.app.uploads import Limits
 from jaxstyle.app.visitors import DEFAULTS, EXPLORED, NONE, SETTINGS, App, Preview
 from jaxstyle.cli.startup import files_of_gradio
+from jaxstyle.pictures.read import Held
 
+BRUSH = 40  # radius in pixels of what is painted on
 NEWS_EVERY = 3.0  # seconds between two looks for new pictures; a page that has gone is noticed after up to 15
 
 
@@ -29,10 +32,16 @@ def build(app: App, *, preview: Preview | None = None) -> gr.Blocks:
                     object_fit="contain", file_types=["image"], elem_id="styles", **_WHOLE,
                 )  # fmt: skip
                 inputs = _settings(app)
+                with gr.Accordion("Regions", open=False):
+                    regions = _editor(
+                        show_label=False, placeholder="Drop a content first", sources=(), transforms=(), layers=False,
+                        brush=_brush(), height=380, elem_id="regions", **_BARE,
+                    )  # fmt: skip
+                    colours = gr.Markdown(legend(()), elem_id="colours")
                 start = _upload(elem_id="start", label="Start from a picture", sources=["upload"], height=160)
             with gr.Column(scale=2, min_width=320):
                 if preview is not None:
-                    shown = gr.Image(label="Preview", interactive=False, height=320)
+                    shown = gr.Image(label="Preview", interactive=False, height=320, **_PLAIN)
                     strength = gr.Slider(0, 1, value=1, label="Strength")
                     for part in (content, styles, strength):
                         part.change(
@@ -47,6 +56,10 @@ def build(app: App, *, preview: Preview | None = None) -> gr.Blocks:
                 )  # fmt: skip
                 line = gr.Markdown("", elem_id="line")
                 download = gr.DownloadButton("Download, with its record", interactive=False, elem_id="download")
+                masks = gr.File(
+                    label="Its masks, to keep beside it", file_count="multiple", interactive=False, visible=False,
+                    elem_id="masks",
+                )  # fmt: skip
                 with gr.Tabs():
                     with gr.Tab("Curve"):
                         curve = gr.LinePlot(
@@ -68,13 +81,16 @@ def build(app: App, *, preview: Preview | None = None) -> gr.Blocks:
             f"Pictures of up to {limits.megabytes} MB and {limits.megapixels} million pixels are taken, and results of "
             f"up to {limits.side} pixels made. One picture is painted at a time."
         )
-        given = [content, styles, start, *inputs]
+        given = [content, styles, start, regions, *inputs]
         one_at_a_time: Any = {"concurrency_limit": 1, "concurrency_id": "device", "show_progress": "minimal"}
         content.upload(app.check_one, content, content, show_progress="hidden")
         start.upload(app.check_one, start, start, show_progress="hidden")
         styles.upload(app.check_several, styles, styles, show_progress="hidden")
-        parts = [result, line, download, command]
-        go.click(app.paint, [token, *given], [result, line, curve, download, command, history], **one_at_a_time)
+        gr.on([content.change, regions.clear], app.canvas, content, regions, show_progress="hidden")
+        styles.change(app.colours, styles, colours, show_progress="hidden")
+        parts = [result, line, download, masks, command]
+        shown_of_job = [result, line, curve, download, masks, command, history]
+        go.click(app.paint, [token, *given], shown_of_job, **one_at_a_time)
         stop.click(app.stop, token, None, concurrency_limit=None, show_progress="hidden")
         one, values, two, others, search, grid, about = grid_parts
         search.click(app.explore, [token, one, values, two, others, *given], [grid, about], **one_at_a_time)
@@ -96,6 +112,9 @@ _PLAIN: Any = {"buttons": ["download", "fullscreen"]} if _SIX else {"show_share_
 _WHOLE: Any = {"fit_columns": False, "sources": ["upload", "clipboard"]} if _SIX else {}
 
 
+_BARE: Any = {"buttons": []} if _SIX else {"show_download_button": False, "show_share_button": False}
+
+
 def _upload(**options: Any) -> gr.Image:
     """A place for a picture, which hands on the uploaded file as it is: what it holds is found out by what jaxstyle
     reads with."""
@@ -107,6 +126,27 @@ def _upload(**options: Any) -> gr.Image:
 
     part.preprocess = file_of
     return part
+
+
+def _editor(**options: Any) -> gr.ImageEditor:
+    """What regions are painted in. Its layer is handed on as it is, too; of the rest nothing is read."""
+    part = gr.ImageEditor(**options)
+
+    def paint_of(payload: Any) -> Held | None:
+        """The layer, which Gradio has found to be one of its uploads; None before anything was painted."""
+        if payload is None or not payload.layers:
+            return None
+        return Held(Path(payload.layers[0].path).read_bytes(), "regions", "what is painted in Regions")
+
+    part.preprocess = paint_of
+    part.accept_blobs = None  # keeps bytes in the server's memory, which this page does without
+    return part
+
+
+def _brush() -> gr.Brush:
+    """A brush as large as regions are."""
+    colours: Any = ["#" + bytes(colour).hex() for colour in COLOURS.values()]
+    return gr.Brush(colors=colours, default_color=colours[0], color_mode="fixed", default_size=BRUSH)
 
 
 def _settings(app: App) -> list[Any]:

@@ -1,6 +1,7 @@
 """The app as a visitor uses it, in a real browser: upload, paint, stop, explore, take a cell, download; and what goes
 wrong there."""
 
+import hashlib
 import json
 import os
 import re
@@ -18,6 +19,7 @@ from PIL import Image
 
 from browsing import chromium
 from commandline import picture, pixels, shell
+from jaxstyle.pictures.read import load_image
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("gradio")
@@ -119,9 +121,9 @@ def until(page: Any, words: str, place: str = "#line") -> str:
     return str(page.locator(place).inner_text())
 
 
-def downloaded(page: Any, folder: Path) -> Path:
+def downloaded(page: Any, folder: Path, what: str = "#download") -> Path:
     with page.expect_download() as found:
-        page.locator("#download").click()
+        page.locator(what).click()
     path = folder / found.value.suggested_filename
     found.value.save_as(path)
     return path
@@ -161,6 +163,64 @@ def test_from_two_files_to_a_picture_that_its_record_makes_again(
     again = ("--from", path.name, "-o", "from.png", "--init", "content", "--min-size", "64", "--size", "64")
     assert shell("transfer", *again, cwd=tmp_path).returncode == 0
     np.testing.assert_array_equal(pixels(tmp_path / "from.png"), pixels(path))
+
+
+def stroke(page: Any, across: tuple[float, float], down: float) -> None:
+    """Paints with the mouse, from left to right over a part of the place that regions are painted in."""
+    box = page.locator("#regions canvas").first
+    box.scroll_into_view_if_needed()
+    box = box.bounding_box()
+    y = box["y"] + down * box["height"]
+    page.mouse.move(box["x"] + across[0] * box["width"], y)
+    page.mouse.down()
+    page.mouse.move(box["x"] + across[1] * box["width"], y, steps=10)
+    page.mouse.up()
+
+
+def test_a_region_that_is_painted_with_the_mouse(visit: Callable[..., Any], files: Path, tmp_path: Path) -> None:
+    page = visit()
+    page.get_by_text("Regions", exact=True).click()
+    page.get_by_text("Drop a content first").wait_for()
+    look(page, "desktop_regions_empty")
+    give(page, files / "harbour.png", files / "strokes.png")
+    choose(page, size=64, steps=2)
+    page.get_by_text("What is painted takes the style").wait_for()
+    page.get_by_text("Drop a content first").wait_for(state="hidden")
+    stroke(page, (0.25, 0.45), 0.5)
+    page.get_by_label("Clear canvas").click()  # which leaves the content to paint on
+    page.get_by_label("Undo").and_(page.locator(":disabled")).wait_for()
+    stroke(page, (0.55, 0.75), 0.5)
+    look(page, "desktop_regions")
+    page.locator("#paint").click()
+    until(page, "done, ")
+    look(page, "desktop_regions_done")
+    mask = downloaded(page, tmp_path, "#masks a")
+    path = downloaded(page, tmp_path)
+    with Image.open(path) as image:
+        record = json.loads(image.info["jaxstyle"])
+    assert [one["file"] for one in record["masks"]] == [mask.name]
+    assert record["masks"][0]["sha256"] == hashlib.sha256(mask.read_bytes()).hexdigest()
+    shutil.copy(files / "harbour.png", tmp_path)
+    shutil.copy(files / "strokes.png", tmp_path)
+    # The stroke is right of the middle, and alone; beyond it the picture is the content's.
+    with Image.open(mask) as image:
+        assert image.size == (768, 614)
+        painted = np.asarray(image)[..., 0] > 0
+        shrunk = np.asarray(image.convert("L").resize((64, 51), Image.Resampling.BOX)) > 0
+    assert 0.02 < painted.mean() < 0.3 and painted[:, 384:].any() and not painted[:, :300].any()
+    content = np.rint(load_image(tmp_path / "harbour.png", 64) * 255)
+    changed = np.abs(pixels(path) - content).max(2)
+    assert (changed[~shrunk] <= 1).all() and changed[shrunk].mean() > 5
+    again = ("--from", path.name, "-o", "from.png", "--init", "content", "--min-size", "64", "--size", "64")
+    assert shell("transfer", *again, cwd=tmp_path).returncode == 0
+    np.testing.assert_array_equal(pixels(tmp_path / "from.png"), pixels(path))
+    # Without paint there is no mask, and none to download.
+    page.get_by_label("Clear canvas").click()
+    page.locator("#paint").click()
+    page.locator("#masks").wait_for(state="hidden")
+    until(page, "done, ")
+    with Image.open(downloaded(page, tmp_path)) as image:
+        assert "masks" not in json.loads(image.info["jaxstyle"])
 
 
 def test_stop_keeps_the_picture_and_a_second_visitor_waits(
