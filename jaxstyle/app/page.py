@@ -14,7 +14,9 @@ from jaxstyle.app.visitors import DEFAULTS, EXPLORED, NONE, SETTINGS, App, Previ
 from jaxstyle.cli.startup import files_of_gradio
 from jaxstyle.pictures.read import Held
 
+LAYER_OF = "editor => editor && editor.layers && editor.layers.length ? editor.layers[0] : null"
 BRUSH = 40  # radius in pixels of what is painted on
+EDITED = 3  # MB; what the editor sends has less, whatever the content
 NEWS_EVERY = 3.0  # seconds between two looks for new pictures; a page that has gone is noticed after up to 15
 
 
@@ -33,7 +35,7 @@ def build(app: App, *, preview: Preview | None = None) -> gr.Blocks:
                 )  # fmt: skip
                 inputs = _settings(app)
                 with gr.Accordion("Regions", open=False):
-                    regions = _editor(
+                    regions, layer = _editor(
                         show_label=False, placeholder="Drop a content first", sources=(), transforms=(), layers=False,
                         brush=_brush(), height=380, elem_id="regions", **_BARE,
                     )  # fmt: skip
@@ -81,19 +83,23 @@ def build(app: App, *, preview: Preview | None = None) -> gr.Blocks:
             f"Pictures of up to {limits.megabytes} MB and {limits.megapixels} million pixels are taken, and results of "
             f"up to {limits.side} pixels made. One picture is painted at a time."
         )
-        given = [content, styles, start, regions, *inputs]
+        given = [content, styles, start, layer, *inputs]
         one_at_a_time: Any = {"concurrency_limit": 1, "concurrency_id": "device", "show_progress": "minimal"}
-        content.upload(app.check_one, content, content, show_progress="hidden")
+        checked = content.upload(app.check_one, content, content, show_progress="hidden")
         start.upload(app.check_one, start, start, show_progress="hidden")
         styles.upload(app.check_several, styles, styles, show_progress="hidden")
-        gr.on([content.change, regions.clear], app.canvas, content, regions, show_progress="hidden")
+        for event in (checked.then, content.clear, regions.clear):
+            event(app.canvas, content, regions, show_progress="hidden", **_elsewhere(content))
         styles.change(app.colours, styles, colours, show_progress="hidden")
         parts = [result, line, download, masks, command]
         shown_of_job = [result, line, curve, download, masks, command, history]
-        go.click(app.paint, [token, *given], shown_of_job, **one_at_a_time)
+        painted = {"fn": None, "js": LAYER_OF, "inputs": regions, "outputs": layer, "show_progress": "hidden"}
+        go.click(**painted).then(app.paint, [token, *given], shown_of_job, **one_at_a_time)
         stop.click(app.stop, token, None, concurrency_limit=None, show_progress="hidden")
         one, values, two, others, search, grid, about = grid_parts
-        search.click(app.explore, [token, one, values, two, others, *given], [grid, about], **one_at_a_time)
+        search.click(**painted).then(
+            app.explore, [token, one, values, two, others, *given], [grid, about], **one_at_a_time
+        )
         grid.select(app.choose, token, [start, *inputs, *parts], show_progress="hidden")
         history.select(app.look_back, token, [*inputs, *parts], show_progress="hidden")
         known = gr.State(0)
@@ -106,7 +112,8 @@ def build(app: App, *, preview: Preview | None = None) -> gr.Blocks:
 
 
 # Gradio 6 has other names for what a result's buttons are, none of which is to send it away, and can leave a single
-# picture of a gallery whole.
+# picture of a gallery whole. At every event on the page it asks each part that a function was given, or shows progress,
+# for its value. The editor would send all that it has, time and again: hence `_elsewhere`, and `LAYER_OF`.
 _SIX = int(gr.__version__.split(".")[0]) >= 6
 _PLAIN: Any = {"buttons": ["download", "fullscreen"]} if _SIX else {"show_share_button": False}
 _WHOLE: Any = {"fit_columns": False, "sources": ["upload", "clipboard"]} if _SIX else {}
@@ -128,19 +135,24 @@ def _upload(**options: Any) -> gr.Image:
     return part
 
 
-def _editor(**options: Any) -> gr.ImageEditor:
-    """What regions are painted in. Its layer is handed on as it is, too; of the rest nothing is read."""
-    part = gr.ImageEditor(**options)
+def _elsewhere(part: Any) -> dict[str, Any]:
+    """Progress is shown on this part, and not on what comes out."""
+    return {"show_progress_on": part} if _SIX else {}
+
+
+def _editor(**options: Any) -> tuple[gr.ImageEditor, gr.File]:
+    """What regions are painted in, and what its layer is handed on by, as it is, too. Of the rest nothing is read."""
+    editor, layer = gr.ImageEditor(**options), gr.File(visible=False)
 
     def paint_of(payload: Any) -> Held | None:
         """The layer, which Gradio has found to be one of its uploads; None before anything was painted."""
-        if payload is None or not payload.layers:
+        if payload is None:
             return None
-        return Held(Path(payload.layers[0].path).read_bytes(), "regions", "what is painted in Regions")
+        return Held(Path(payload.path).read_bytes(), "regions", "what is painted in Regions")
 
-    part.preprocess = paint_of
-    part.accept_blobs = None  # keeps bytes in the server's memory, which this page does without
-    return part
+    editor.accept_blobs = None  # keeps bytes in the server's memory, which this page does without
+    layer.preprocess = paint_of
+    return editor, layer
 
 
 def _brush() -> gr.Brush:
@@ -211,7 +223,7 @@ def serve(
         try:
             _, address, _ = page.launch(
                 server_name=host, server_port=port, quiet=True, prevent_thread_lock=True, ssr_mode=False, share=False,
-                max_file_size=limits.megabytes * 10**6, inbrowser=open_browser, show_error=True,
+                max_file_size=max(limits.megabytes, EDITED) * 10**6, inbrowser=open_browser, show_error=True,
             )  # fmt: skip
             started(address)
             wait()

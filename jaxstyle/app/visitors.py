@@ -260,7 +260,10 @@ class App:
         """What one pass makes of it, for every change."""
         if self._preview is None or content is None or not styles:
             return None
-        request = self._request(content, styles, None, None, *DEFAULTS.values())
+        try:
+            request = self._request(content, styles, None, None, *DEFAULTS.values())
+        except gr.Error:  # which is told where the picture is taken
+            return None
         first, second = (read_picture(x, defaults.DEMO_SIZE, large=True) for x in (request.content, request.styles[0]))
         return np.rint(np.clip(self._preview(first.pixels, second.pixels, strength), 0, 1) * 255).astype(np.uint8)
 

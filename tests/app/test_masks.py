@@ -15,12 +15,12 @@ from jaxstyle.pictures.read import Held
 
 pytestmark = pytest.mark.quick
 RED, BLUE, GREEN = list(COLOURS.values())[:3]
-SIZE = (576, 768)  # of what is painted on, for a content of 48 x 64
+SIZE = (192, 768)  # of what is painted on, for a content of 16 x 64
 
 
 @pytest.fixture
 def content(tmp_path: Path) -> Held:
-    return taken(str(picture(tmp_path / "c.png", 1)), Limits())
+    return taken(str(picture(tmp_path / "c.png", 1, size=(64, 16))), Limits())
 
 
 def held(layer: np.ndarray) -> Held:
@@ -62,8 +62,8 @@ def test_the_canvas_has_the_size_that_is_told(tmp_path: Path, size: tuple[int, i
 
 def test_one_style_goes_where_there_is_paint(content: Held) -> None:
     layer = blank()
-    layer[100:200, 50:300] = (*RED, 255)
-    layer[200:203, 50:300] = [[[*RED, 192]], [[*RED, 128]], [[*RED, 1]]]  # a soft edge
+    layer[50:100, 50:300] = (*RED, 255)
+    layer[100:103, 50:300] = [[[*RED, 192]], [[*RED, 128]], [[*RED, 1]]]  # a soft edge
     (mask,) = masks_of(held(layer), content, 1)
     assert mask.dtype == np.float32
     np.testing.assert_array_equal(levels(mask), layer[..., 3])
@@ -71,12 +71,12 @@ def test_one_style_goes_where_there_is_paint(content: Held) -> None:
 
 def test_a_style_without_paint_has_the_rest(content: Held) -> None:
     layer = blank()
-    layer[:100] = (*BLUE, 255)
-    layer[100] = (*BLUE, 100)
-    layer[300:400] = (*RED, 255)
+    layer[:50] = (*BLUE, 255)
+    layer[50] = (*BLUE, 100)
+    layer[90:100] = (*RED, 255)
     red, blue, rest = masks_of(held(layer), content, 3)
-    np.testing.assert_array_equal(levels(red)[:, 0], np.r_[np.zeros(300), np.full(100, 255), np.zeros(176)])
-    np.testing.assert_array_equal(levels(blue)[:, 7], np.r_[np.full(100, 255), 100, np.zeros(475)])
+    np.testing.assert_array_equal(levels(red)[:, 0], np.r_[np.zeros(90), np.full(10, 255), np.zeros(92)])
+    np.testing.assert_array_equal(levels(blue)[:, 7], np.r_[np.full(50, 255), 100, np.zeros(141)])
     np.testing.assert_allclose(red + blue + rest, 1, atol=1e-6)
     first, second = masks_of(held(layer), content, 2)  # both have paint: what has none stays the photograph
     np.testing.assert_array_equal(first, red)
@@ -133,7 +133,7 @@ def test_paint_all_over_leaves_no_rest(content: Held) -> None:
 
 def test_paint_of_another_picture_or_no_picture(content: Held) -> None:
     with pytest.raises(InputError, match="of another content"):
-        masks_of(held(np.zeros((768, 576, 4), np.uint8)), content, 1)
+        masks_of(held(np.zeros((768, 192, 4), np.uint8)), content, 1)
     with pytest.raises(InputError, match="what is painted is not a picture"):
         masks_of(Held(b"text " * 100, "regions", "what is painted"), content, 1)
 

@@ -66,6 +66,8 @@ def test_a_preview_is_of_what_was_given(app: visitors.App, tmp_path: Path) -> No
     assert shown is not None and shown.dtype == np.uint8 and (shown == 128).all()
     assert shown.shape[0] / shown.shape[1] == 48 / 64
     assert app.preview(None, [(style, None)], 0.5) is None is app.preview(content, None, 0.5)
+    (tmp_path / "text.png").write_text("no picture")  # which is said where it is taken, and not twice
+    assert app.preview(str(tmp_path / "text.png"), [(style, None)], 0.5) is None
 
 
 def test_what_is_asked_for(app: visitors.App, tmp_path: Path) -> None:
@@ -119,11 +121,10 @@ def test_what_regions_are_painted_on_and_with(app: visitors.App, tmp_path: Path)
 
 def test_the_editor_hands_on_its_layer_and_no_more(app: visitors.App, tmp_path: Path) -> None:
     with gr.Blocks():
-        editor: Any = page._editor(layers=False)
-    assert editor.accept_blobs is None
-    assert editor.preprocess(None) is None is editor.preprocess(editor.data_model())
+        editor, layer = page._editor(layers=False)
+    assert editor.accept_blobs is None is layer.preprocess(None)  # type: ignore[comparison-overlap]
     path = picture(tmp_path / "layer.png", 1, channels=4)
-    held = editor.preprocess(editor.data_model(layers=[{"path": str(path)}]))
+    held: Any = layer.preprocess(gr.FileData(path=str(path)))  # type: ignore[arg-type]
     assert held.content == path.read_bytes() and str(tmp_path) not in held.path + held.name
 
 
