@@ -50,7 +50,9 @@ class Server:
 
     def end(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(90)
+        assert self.process.stdout is not None
+        with self.process.stdout:
+            return self.process.wait(90)
 
 
 @pytest.fixture(scope="module")
