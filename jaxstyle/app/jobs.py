@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from jaxstyle.app.uploads import Limits, sources_of
 from jaxstyle.cli.again import command_of
 from jaxstyle.cli.cells import SweepJob, Task, tasks_of
@@ -23,12 +25,13 @@ from jaxstyle.cli.painting import Painting, steps_done
 from jaxstyle.cli.parser import Axis
 from jaxstyle.cli.resolve import objective_of, open_network, resolve
 from jaxstyle.cli.settings import NetworkSettings, Settings
-from jaxstyle.cli.sources import check_options
+from jaxstyle.cli.sources import Sources, check_options
 from jaxstyle.engine.checks import check_layers
 from jaxstyle.engine.run import Progress, Result
 from jaxstyle.errors import InputError
 from jaxstyle.networks import Network
 from jaxstyle.pictures.read import Held, own_size
+from jaxstyle.pictures.write import save_image
 
 DEVICE = threading.Lock()  # held by the job that runs
 
@@ -39,6 +42,7 @@ class Made:
 
     Attributes:
       path: where it is, with its record inside.
+      masks: where those are that its record names.
       settings: what was chosen for it; the same and the same pictures make it again.
       command: the command line that does.
       losses: its last terms by name.
@@ -47,6 +51,7 @@ class Made:
     """
 
     path: Path
+    masks: tuple[Path, ...]
     settings: Mapping[str, Any]
     command: str
     losses: Mapping[str, float]
@@ -61,12 +66,14 @@ class Request:
     Attributes:
       content, styles, start: pictures; no start for one of the named ones.
       chosen: settings by name; the others are usual.
+      masks: (h, w) in [0, 1], one for each style, or none.
     """
 
     content: Held
     styles: tuple[Held, ...]
     start: Held | None
     chosen: Mapping[str, Any]
+    masks: tuple[np.ndarray, ...] = ()
 
     def options(self) -> TransferOptions:
         """The same as a command would have it."""
@@ -184,14 +191,15 @@ def paint(job: Job, request: Request, out: Path, limits: Limits) -> None:
     options = request.options()
     check_options(options)
     draft = dataclasses.replace(options.settings, size=request.chosen["size"])
-    sources = sources_of(request.content, list(request.styles), request.start, out, draft, limits)
+    masks = _saved_masks(request, out.with_suffix(""))
+    sources = _sources(request, out, draft, limits, masks)
     settings = resolve(options, sources.size, short_side=sources.short_side)
     outputs = Outputs(read=(), overwrite=False)
     outputs.add_pictures(out)
 
     def note(path: Path, record: Mapping[str, Any]) -> None:
         command = command_of(sources, settings)
-        job.made[()] = _made(path, record, request, command)
+        job.made[()] = _made(path, masks, record, request, command)
 
     how: Any = {"quiet": True, "json": True, "watch": job.watch}
     painting = _Watched(sources, settings, _opened(settings), outputs, **how)
@@ -211,13 +219,14 @@ def explore(job: Job, request: Request, axes: Sequence[Axis], folder: Path, limi
         given=options.given | {axis.name for axis in axes},
         axes=tuple(axes),
     )
+    masks = _saved_masks(request, folder / folder.name)
     cells = []
     read: dict[Any, Any] = {}
     for index, cell in cells_of(sweep, axes):
         out = folder / f"{'_'.join(map(str, ('cell', *index)))}.png"
         scale = cell.settings.style_scale
         if scale not in read:
-            found = sources_of(request.content, list(request.styles), request.start, out, cell.settings, limits)
+            found = _sources(request, out, cell.settings, limits, masks)
             if read:  # one array for all that is the same, which is then computed once
                 first = next(iter(read.values()))
                 found = dataclasses.replace(found, content=first.content, start=first.start)
@@ -230,16 +239,29 @@ def explore(job: Job, request: Request, axes: Sequence[Axis], folder: Path, limi
     def note(task: Task, record: Mapping[str, Any]) -> None:
         varied = {axis.name: getattr(task.settings, axis.name) for axis in axes}
         one = dataclasses.replace(request, chosen={**request.chosen, **varied})
-        job.made[task.index] = _made(task.sources.out, record, one, command_of(task.sources, task.settings))
+        job.made[task.index] = _made(task.sources.out, masks, record, one, command_of(task.sources, task.settings))
 
     grid = _Grid(outputs, folder, axes, tasks, networks, quiet=True, watch=job.watch)
     grid.note = note
     grid.run()
 
 
-def _made(path: Path, record: Mapping[str, Any], request: Request, command: str) -> Made:
+def _saved_masks(request: Request, stem: Path) -> tuple[Path, ...]:
+    """The masks as files, whose names begin so: what a command line needs."""
+    places = tuple(stem.with_name(f"{stem.name}_mask_{number}.png") for number, _ in enumerate(request.masks, 1))
+    for place, mask in zip(places, request.masks, strict=True):
+        save_image(place, np.repeat(mask[..., None], 3, 2))
+    return places
+
+
+def _sources(request: Request, out: Path, settings: Settings, limits: Limits, masks: Sequence[Path]) -> Sources:
+    held = [Held(mask.read_bytes(), mask.name, mask.name) for mask in masks]
+    return sources_of(request.content, request.styles, request.start, out, settings, limits, masks=held)
+
+
+def _made(path: Path, masks: tuple[Path, ...], record: Mapping[str, Any], request: Request, command: str) -> Made:
     losses = {name: float("nan") if x is None else float(x) for name, x in record["losses"].items()}
-    return Made(path, dict(request.chosen), command, losses, float(record["seconds"]), record["status"])
+    return Made(path, masks, dict(request.chosen), command, losses, float(record["seconds"]), record["status"])
 
 
 def told(job: Job) -> str:

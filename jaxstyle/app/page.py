@@ -8,10 +8,15 @@ from typing import Any
 import gradio as gr
 
 from jaxstyle import defaults
+from jaxstyle.app.masks import COLOURS, legend
 from jaxstyle.app.uploads import Limits
 from jaxstyle.app.visitors import DEFAULTS, EXPLORED, NONE, SETTINGS, App, Preview
 from jaxstyle.cli.startup import files_of_gradio
+from jaxstyle.pictures.read import Held
 
+LAYER_OF = "editor => editor && editor.layers && editor.layers.length ? editor.layers[0] : null"
+BRUSH = 40  # radius in pixels of what is painted on
+EDITED = 3  # MB; what the editor sends has less, whatever the content
 NEWS_EVERY = 3.0  # seconds between two looks for new pictures; a page that has gone is noticed after up to 15
 
 
@@ -29,10 +34,16 @@ def build(app: App, *, preview: Preview | None = None) -> gr.Blocks:
                     object_fit="contain", file_types=["image"], elem_id="styles", **_WHOLE,
                 )  # fmt: skip
                 inputs = _settings(app)
+                with gr.Accordion("Regions", open=False):
+                    regions, layer = _editor(
+                        show_label=False, placeholder="Drop a content first", sources=(), transforms=(), layers=False,
+                        brush=_brush(), height=380, elem_id="regions", **_BARE,
+                    )  # fmt: skip
+                    colours = gr.Markdown(legend(()), elem_id="colours")
                 start = _upload(elem_id="start", label="Start from a picture", sources=["upload"], height=160)
             with gr.Column(scale=2, min_width=320):
                 if preview is not None:
-                    shown = gr.Image(label="Preview", interactive=False, height=320)
+                    shown = gr.Image(label="Preview", interactive=False, height=320, **_PLAIN)
                     strength = gr.Slider(0, 1, value=1, label="Strength")
                     for part in (content, styles, strength):
                         part.change(
@@ -47,6 +58,10 @@ def build(app: App, *, preview: Preview | None = None) -> gr.Blocks:
                 )  # fmt: skip
                 line = gr.Markdown("", elem_id="line")
                 download = gr.DownloadButton("Download, with its record", interactive=False, elem_id="download")
+                masks = gr.File(
+                    label="Its masks, to keep beside it", file_count="multiple", interactive=False, visible=False,
+                    elem_id="masks",
+                )  # fmt: skip
                 with gr.Tabs():
                     with gr.Tab("Curve"):
                         curve = gr.LinePlot(
@@ -68,16 +83,23 @@ def build(app: App, *, preview: Preview | None = None) -> gr.Blocks:
             f"Pictures of up to {limits.megabytes} MB and {limits.megapixels} million pixels are taken, and results of "
             f"up to {limits.side} pixels made. One picture is painted at a time."
         )
-        given = [content, styles, start, *inputs]
+        given = [content, styles, start, layer, *inputs]
         one_at_a_time: Any = {"concurrency_limit": 1, "concurrency_id": "device", "show_progress": "minimal"}
-        content.upload(app.check_one, content, content, show_progress="hidden")
+        checked = content.upload(app.check_one, content, content, show_progress="hidden")
         start.upload(app.check_one, start, start, show_progress="hidden")
         styles.upload(app.check_several, styles, styles, show_progress="hidden")
-        parts = [result, line, download, command]
-        go.click(app.paint, [token, *given], [result, line, curve, download, command, history], **one_at_a_time)
+        for event in (checked.then, content.clear, regions.clear):
+            event(app.canvas, content, regions, show_progress="hidden", **_elsewhere(content))
+        styles.change(app.colours, styles, colours, show_progress="hidden")
+        parts = [result, line, download, masks, command]
+        shown_of_job = [result, line, curve, download, masks, command, history]
+        painted = {"fn": None, "js": LAYER_OF, "inputs": regions, "outputs": layer, "show_progress": "hidden"}
+        go.click(**painted).then(app.paint, [token, *given], shown_of_job, **one_at_a_time)
         stop.click(app.stop, token, None, concurrency_limit=None, show_progress="hidden")
         one, values, two, others, search, grid, about = grid_parts
-        search.click(app.explore, [token, one, values, two, others, *given], [grid, about], **one_at_a_time)
+        search.click(**painted).then(
+            app.explore, [token, one, values, two, others, *given], [grid, about], **one_at_a_time
+        )
         grid.select(app.choose, token, [start, *inputs, *parts], show_progress="hidden")
         history.select(app.look_back, token, [*inputs, *parts], show_progress="hidden")
         known = gr.State(0)
@@ -90,10 +112,14 @@ def build(app: App, *, preview: Preview | None = None) -> gr.Blocks:
 
 
 # Gradio 6 has other names for what a result's buttons are, none of which is to send it away, and can leave a single
-# picture of a gallery whole.
+# picture of a gallery whole. At every event on the page it asks each part that a function was given, or shows progress,
+# for its value. The editor would send all that it has, time and again: hence `_elsewhere`, and `LAYER_OF`.
 _SIX = int(gr.__version__.split(".")[0]) >= 6
 _PLAIN: Any = {"buttons": ["download", "fullscreen"]} if _SIX else {"show_share_button": False}
 _WHOLE: Any = {"fit_columns": False, "sources": ["upload", "clipboard"]} if _SIX else {}
+
+
+_BARE: Any = {"buttons": []} if _SIX else {"show_download_button": False, "show_share_button": False}
 
 
 def _upload(**options: Any) -> gr.Image:
@@ -107,6 +133,32 @@ def _upload(**options: Any) -> gr.Image:
 
     part.preprocess = file_of
     return part
+
+
+def _elsewhere(part: Any) -> dict[str, Any]:
+    """Progress is shown on this part, and not on what comes out."""
+    return {"show_progress_on": part} if _SIX else {}
+
+
+def _editor(**options: Any) -> tuple[gr.ImageEditor, gr.File]:
+    """What regions are painted in, and what its layer is handed on by, as it is, too. Of the rest nothing is read."""
+    editor, layer = gr.ImageEditor(**options), gr.File(visible=False)
+
+    def paint_of(payload: Any) -> Held | None:
+        """The layer, which Gradio has found to be one of its uploads; None before anything was painted."""
+        if payload is None:
+            return None
+        return Held(Path(payload.path).read_bytes(), "regions", "what is painted in Regions")
+
+    editor.accept_blobs = None  # keeps bytes in the server's memory, which this page does without
+    layer.preprocess = paint_of
+    return editor, layer
+
+
+def _brush() -> gr.Brush:
+    """A brush as large as regions are."""
+    colours: Any = ["#" + bytes(colour).hex() for colour in COLOURS.values()]
+    return gr.Brush(colors=colours, default_color=colours[0], color_mode="fixed", default_size=BRUSH)
 
 
 def _settings(app: App) -> list[Any]:
@@ -171,7 +223,7 @@ def serve(
         try:
             _, address, _ = page.launch(
                 server_name=host, server_port=port, quiet=True, prevent_thread_lock=True, ssr_mode=False, share=False,
-                max_file_size=limits.megabytes * 10**6, inbrowser=open_browser, show_error=True,
+                max_file_size=max(limits.megabytes, EDITED) * 10**6, inbrowser=open_browser, show_error=True,
             )  # fmt: skip
             started(address)
             wait()

@@ -1,9 +1,11 @@
 """Pictures from a browser: a stranger's bytes under a stranger's name, read or refused with one plain line."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from jaxstyle.cli.masks import read_mask
 from jaxstyle.cli.settings import Settings
 from jaxstyle.cli.sources import Sources, read_picture
 from jaxstyle.cli.values import SIDES
@@ -53,9 +55,16 @@ def taken(path: str, limits: Limits) -> Held:
 
 
 def sources_of(
-    content: Held, styles: list[Held], start: Held | None, out: Path, settings: Settings, limits: Limits
+    content: Held,
+    styles: Sequence[Held],
+    start: Held | None,
+    out: Path,
+    settings: Settings,
+    limits: Limits,
+    *,
+    masks: Sequence[Held] = (),
 ) -> Sources:
-    """What a transfer of these settings reads."""
+    """What a transfer of these settings reads; masks are one for each style, or none."""
     size = min(settings.size, limits.side)
     side = round(size * settings.style_scale)
     if not SIDES[0] <= side <= SIDES[1]:
@@ -64,5 +73,7 @@ def sources_of(
     def read(held: Held, long_side: int) -> Picture:
         return read_picture(held, long_side, large=True)
 
-    pictures = [read(style, side) for style in styles]
-    return Sources(read(content, size), pictures, None if start is None else read(start, size), out, size)
+    whole, pictures = read(content, size), [read(style, side) for style in styles]
+    named = {mask.path: mask for mask in masks}
+    regions = [read_mask(path, whole, read=lambda name, own: read_picture(named[name], own)) for path in named]
+    return Sources(whole, pictures, None if start is None else read(start, size), out, size, regions or None)

@@ -4,6 +4,7 @@ A visitor is known by a token that the browser keeps, so that a reload finds the
 files nothing is kept but in a folder of the app's own, which is gone when it ends.
 """
 
+import dataclasses
 import functools
 import secrets
 import tempfile
@@ -19,7 +20,8 @@ import pandas as pd
 
 from jaxstyle import defaults
 from jaxstyle.app.jobs import Job, Made, Request, explore, paint, told
-from jaxstyle.app.uploads import Limits, taken
+from jaxstyle.app.masks import canvas, legend, masks_of
+from jaxstyle.app.uploads import Limits, safe_name, taken
 from jaxstyle.cli.parser import Axis
 from jaxstyle.cli.settings import FIELDS
 from jaxstyle.cli.sources import read_picture
@@ -146,7 +148,23 @@ class App:
                 gr.Warning(plain(error))
         return kept
 
-    def _request(self, content: str | None, styles: Any, start: str | None, *chosen: Any) -> Request:
+    # Regions.
+
+    def canvas(self, content: str | None) -> dict[str, Any] | None:
+        """A content, or none, is what regions are painted on."""
+        try:
+            shown = None if content is None else canvas(taken(content, self.limits))
+        except (InputError, OSError):  # which is told where it is taken
+            shown = None
+        return None if shown is None else {"background": shown, "layers": [], "composite": None}
+
+    def colours(self, styles: Any) -> str:
+        """A line on the colours to paint in."""
+        return legend([safe_name(path) for path, _ in styles or ()])
+
+    def _request(
+        self, content: str | None, styles: Any, start: str | None, paint: Held | None, *chosen: Any
+    ) -> Request:
         """What the settings on the page ask for."""
         if content is None or not styles:
             raise gr.Error("Give a content and at least one style.")
@@ -158,7 +176,8 @@ class App:
             held = taken(content, self.limits)
             first = None if start is None else taken(start, self.limits)
             names = {held.path, *(() if first is None else (first.path,))}
-            return Request(held, tuple(self._named(path, names) for path, _ in styles), first, settings)
+            masks = () if paint is None else masks_of(paint, held, len(styles))
+            return Request(held, tuple(self._named(path, names) for path, _ in styles), first, settings, masks)
         except (InputError, ValueError, OSError) as error:
             raise gr.Error(plain(error)) from error
 
@@ -174,16 +193,16 @@ class App:
     # Painting.
 
     def paint(self, token: str, *given: Any) -> Iterator[list[Any]]:
-        """The button Paint: picture, line, curve, file, command, history."""
+        """The button Paint: picture, line, curve, file, masks, command, history."""
         visitor, request = self._visitor(token), self._request(*given)
         job = visitor.job = Job()
         out = visitor.folder / f"{visitor.next_name()}.png"
         work = functools.partial(paint, request=request, out=out, limits=self.limits)
         latest: Any = None
-        yield [gr.skip(), "reading the pictures", None, None, "", gr.skip()]
+        yield [gr.skip(), "reading the pictures", None, None, _masks(()), "", gr.skip()]
         for _ in job.run(_noted(visitor, work), look_every=LOOK_EVERY):
             if job.latest is latest:
-                yield [gr.skip(), told(job), *[gr.skip()] * 4]
+                yield [gr.skip(), told(job), *[gr.skip()] * 5]
                 continue
             latest = job.latest
             assert latest is not None
@@ -191,12 +210,12 @@ class App:
                 _enlarged(np.asarray(latest.image), request.chosen["size"]),
                 told(job),
                 _curve(latest),
-                *[gr.skip()] * 3,
+                *[gr.skip()] * 4,
             ]
         if job.error is not None:
             gr.Warning(plain(job.error))
         if () not in job.made:
-            yield [gr.skip(), "stopped before the first picture" if job.error is None else "failed", *[gr.skip()] * 4]
+            yield [gr.skip(), "stopped before the first picture" if job.error is None else "failed", *[gr.skip()] * 5]
             return
         shown, about, *rest = _of(job.made[()])
         yield [shown, about, gr.skip() if job.latest is None else _curve(job.latest), *rest, _shown(visitor.made)]
@@ -211,7 +230,7 @@ class App:
         if not 2 <= cells <= MOST_CELLS:
             raise gr.Error(f"These values make {cells} pictures; 2 to {MOST_CELLS} are possible.")
         settings = {**request.chosen, "size": min(request.chosen["size"], defaults.SWEEP_SIZE)}
-        request = Request(request.content, request.styles, request.start, settings)
+        request = dataclasses.replace(request, chosen=settings)
         job = visitor.job = Job()
         folder = visitor.folder / visitor.next_name()
         folder.mkdir()
@@ -241,7 +260,10 @@ class App:
         """What one pass makes of it, for every change."""
         if self._preview is None or content is None or not styles:
             return None
-        request = self._request(content, styles, None, *DEFAULTS.values())
+        try:
+            request = self._request(content, styles, None, None, *DEFAULTS.values())
+        except gr.Error:  # which is told where the picture is taken
+            return None
         first, second = (read_picture(x, defaults.DEMO_SIZE, large=True) for x in (request.content, request.styles[0]))
         return np.rint(np.clip(self._preview(first.pixels, second.pixels, strength), 0, 1) * 255).astype(np.uint8)
 
@@ -310,10 +332,16 @@ def _curve(state: Any) -> pd.DataFrame:
 
 
 def _of(made: Made) -> list[Any]:
-    """A picture that is there: itself, a line, its file, its command."""
+    """A picture that is there: itself, a line, its file, its masks, its command."""
     how = f"{made.status}, {made.seconds:.0f} s; loss {made.losses['total']:.3g}"
     terms = f"content {made.losses['content']:.3g}, style {made.losses['style']:.3g}"
-    return [str(made.path), f"{how} ({terms})", gr.DownloadButton(value=str(made.path), interactive=True), made.command]
+    file = gr.DownloadButton(value=str(made.path), interactive=True)
+    return [str(made.path), f"{how} ({terms})", file, _masks(made.masks), made.command]
+
+
+def _masks(places: Sequence[Path]) -> gr.File:
+    """Masks to download, where there are any."""
+    return gr.File(value=[str(place) for place in places] or None, visible=bool(places))
 
 
 def _settings_of(made: Made, *, but: Sequence[str] = ()) -> list[Any]:

@@ -90,7 +90,13 @@ def load_image(path: Source, size: int | None = None, *, large: bool = False) ->
 
 
 def load_picture(
-    path: Source, size: int | None = None, *, multiple: int = 1, large: bool = False, smallest: int = MIN_SIDE
+    path: Source,
+    size: int | None = None,
+    *,
+    multiple: int = 1,
+    large: bool = False,
+    smallest: int = MIN_SIDE,
+    hidden: bool = False,
 ) -> Picture:
     """Read a picture, upright and in sRGB, its long side resized to exactly `size` pixels if given, the other one to
     the nearest `multiple` of pixels.
@@ -103,6 +109,7 @@ def load_picture(
       multiple: of pixels, for the short side of a picture that is resized.
       large: whether it may have more than `MAX_PIXELS` pixels, or fewer where its format takes more memory.
       smallest: pixels a side that it must have in the end.
+      hidden: whether it may be fully transparent.
 
     Raises:
       InputError: the file is absent, unreadable, no picture, of a kind that is not read, damaged, too large, or fewer
@@ -116,7 +123,7 @@ def load_picture(
         height, width = _target_size(name, *own, size, multiple, smallest)
         turned = (width, height) if stored.orientation >= 5 else (height, width)
         samples = stored.samples(max(own) / max(height, width))
-        pixels, alpha = _fitted(name, samples, turned)
+        pixels, alpha = _fitted(name, samples, turned, hidden=hidden)
         sha256 = _digest(file)
     if pixels.shape[2] == 1:
         pixels = np.repeat(pixels, 3, axis=2)
@@ -277,7 +284,7 @@ def _open_tiff(file: BinaryIO, name: str) -> Stored:
     return open_tiff(file, name)
 
 
-def _fitted(name: str, samples: Samples, target: tuple[int, int]) -> tuple[np.ndarray, Alpha | None]:
+def _fitted(name: str, samples: Samples, target: tuple[int, int], *, hidden: bool) -> tuple[np.ndarray, Alpha | None]:
     """Colours in sRGB (height, width, 1 or 3) and alpha, resized to `target`, not yet upright."""
     convert: Callable[[np.ndarray], np.ndarray] | None = None
     low, high = math.inf, -math.inf
@@ -299,7 +306,7 @@ def _fitted(name: str, samples: Samples, target: tuple[int, int]) -> tuple[np.nd
     pixels, alpha = fit(rows, (samples.height, samples.width), target, samples.extent)
     if not (low >= -OFF_SCALE and high <= 1 + OFF_SCALE) and (low, high) != (math.inf, -math.inf):
         raise InputError(f"{name} holds values from {low:g} to {high:g}; allowed are 0 to 1")
-    if alpha is not None and not alpha.any():
+    if alpha is not None and not alpha.any() and not hidden:
         raise InputError(f"{name} is fully transparent; give a picture with something to see")
     return pixels, alpha
 

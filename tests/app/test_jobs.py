@@ -15,6 +15,7 @@ from jaxstyle.app.uploads import Limits, taken
 from jaxstyle.cli.main import main
 from jaxstyle.cli.parser import Axis
 from jaxstyle.errors import InputError
+from jaxstyle.pictures.read import sha256_of
 
 CHOSEN: dict[str, Any] = {
     "size": 64,
@@ -144,3 +145,46 @@ def test_a_start_is_where_finer_scales_begin(request_of: Request, folder: Path) 
     assert job.error is None and same_record(folder / "app.png")["init"]["file"] == "start.png"
     with Image.open(folder / "app.png") as image:
         assert image.size == (64, 48)
+
+
+def halves() -> tuple[np.ndarray, ...]:
+    """Left, but for its edge, and a strip on the right, of a content of 64 x 48."""
+    left, right = np.zeros((2, 48, 64), np.float32)
+    left[:, :30], left[:, 30:32], right[:, 56:] = 1, 0.5, 1
+    return left, right
+
+
+def test_painted_regions_are_the_command_lines_masks(request_of: Request, folder: Path) -> None:
+    picture(folder / "t.png", 3)
+    styles = (*request_of.styles, taken("t.png", Limits()))
+    request, job = Request(request_of.content, styles, None, CHOSEN, halves()), Job()
+    follow(job, lambda job: paint(job, request, folder / "app.png", Limits()))
+    assert job.error is None
+    made, record = job.made[()], same_record(folder / "app.png")
+    assert made.masks == tuple(folder / f"app_mask_{k}.png" for k in (1, 2))
+    assert [mask["file"] for mask in record["masks"]] == ["app_mask_1.png", "app_mask_2.png"]
+    assert [mask["sha256"] for mask in record["masks"]] == [sha256_of(place) for place in made.masks]
+    for place, mask in zip(made.masks, request.masks, strict=True):
+        np.testing.assert_array_equal(pixels(place), np.rint(255 * mask)[..., None] * np.ones(3, int))
+    after, before = pixels(folder / "app.png"), pixels("c.png")
+    np.testing.assert_array_equal(after[:, 32:56], before[:, 32:56])  # what has no paint is the content's
+    assert np.abs(after - before)[:, :30].mean() > 1 < np.abs(after - before)[:, 56:].mean()
+    words = made.command.split()
+    assert words[words.index("--masks") :][:3] == ["--masks", "app_mask_1.png", "app_mask_2.png"]
+    assert main([*words[1:], "-o", "again.png", "--quiet"]) == 0
+    np.testing.assert_array_equal(pixels("again.png"), after)
+    assert main(["transfer", "--from", "app.png", "-o", "from.png", "--init", "content", "--quiet"]) == 0
+    np.testing.assert_array_equal(pixels("from.png"), after)
+
+
+def test_a_grid_has_one_set_of_masks(request_of: Request, folder: Path) -> None:
+    (folder / "grid").mkdir()
+    request, job = Request(request_of.content, request_of.styles, None, CHOSEN, halves()[:1]), Job()
+    axes = [Axis("style_weight", (5.0, 50.0)), Axis("style_scale", (0.5, 1.0))]
+    follow(job, lambda job: explore(job, request, axes, folder / "grid", Limits()))
+    assert job.error is None and len(job.made) == 4
+    before = pixels("c.png")
+    for made in job.made.values():
+        assert made.masks == (folder / "grid" / "grid_mask_1.png",) and "--masks grid_mask_1.png" in made.command
+        assert same_record(made.path)["masks"] == [{"file": "grid_mask_1.png", "sha256": sha256_of(made.masks[0])}]
+        np.testing.assert_array_equal(pixels(made.path)[:, 32:], before[:, 32:])

@@ -8,14 +8,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from commandline import picture
 
 gr = pytest.importorskip("gradio")
 
 from jaxstyle.app import page, visitors  # noqa: E402
+from jaxstyle.app.masks import COLOURS  # noqa: E402
 from jaxstyle.app.uploads import Limits  # noqa: E402
 from jaxstyle.cli.parser import Axis  # noqa: E402
+from jaxstyle.pictures.read import Held  # noqa: E402
 
 pytestmark = [pytest.mark.quick, pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")]
 CHOSEN = tuple(visitors.DEFAULTS[name] for name in visitors.SETTINGS)
@@ -63,19 +66,21 @@ def test_a_preview_is_of_what_was_given(app: visitors.App, tmp_path: Path) -> No
     assert shown is not None and shown.dtype == np.uint8 and (shown == 128).all()
     assert shown.shape[0] / shown.shape[1] == 48 / 64
     assert app.preview(None, [(style, None)], 0.5) is None is app.preview(content, None, 0.5)
+    (tmp_path / "text.png").write_text("no picture")  # which is said where it is taken, and not twice
+    assert app.preview(str(tmp_path / "text.png"), [(style, None)], 0.5) is None
 
 
 def test_what_is_asked_for(app: visitors.App, tmp_path: Path) -> None:
     content, style = (str(picture(tmp_path / f"{name}.png", 1)) for name in "cs")
-    request = app._request(content, [(style, None), (style, "caption"), (content, None)], None, *CHOSEN)
+    request = app._request(content, [(style, None), (style, "caption"), (content, None)], None, None, *CHOSEN)
     assert [held.path for held in (request.content, *request.styles)] == ["c.png", "s.png", "s_2.png", "c_2.png"]
     assert request.chosen["size"] == 256  # no larger than the app makes
     wrong = dict(zip(visitors.SETTINGS, CHOSEN, strict=True)) | {"style_weight": "<b>"}
     with pytest.raises(gr.Error, match="not a number") as error:
-        app._request(content, [(style, None)], None, *wrong.values())
+        app._request(content, [(style, None)], None, None, *wrong.values())
     assert "<" not in str(error.value)
     with pytest.raises(gr.Error, match="at least one style"):
-        app._request(content, [], None, *CHOSEN)
+        app._request(content, [], None, None, *CHOSEN)
     with pytest.raises(gr.Error, match="load the page again"):
         app._visitor("nobody")
 
@@ -100,3 +105,43 @@ def test_a_picture_on_the_way_does_not_grow_on_the_page() -> None:
     small = np.full((24, 32, 3), 0.25, np.float32)
     assert visitors._enlarged(small, 64).shape == (288, 384, 3) and (visitors._enlarged(small, 64) == 64).all()
     assert visitors._enlarged(small, 512).shape == (384, 512, 3)
+
+
+def test_what_regions_are_painted_on_and_with(app: visitors.App, tmp_path: Path) -> None:
+    content, style = (str(picture(tmp_path / f"{name}.png", 1)) for name in "cs")
+    shown = app.canvas(content)
+    assert shown is not None and shown["background"].shape == (576, 768, 3) and shown["layers"] == []
+    (tmp_path / "text.png").write_text("no picture")
+    assert app.canvas(None) is None is app.canvas(str(tmp_path / "text.png"))
+    assert app.colours([(style, None), (content, None)]).startswith("Paint red for s.png, blue for c.png. ")
+    brush = page._brush()
+    assert [tuple(bytes.fromhex(colour[1:])) for colour in brush.colors] == list(COLOURS.values())  # type: ignore[index, union-attr]
+    assert brush.default_color == brush.colors[0] and brush.color_mode == "fixed"  # type: ignore[index]
+
+
+def test_the_editor_hands_on_its_layer_and_no_more(app: visitors.App, tmp_path: Path) -> None:
+    with gr.Blocks():
+        editor, layer = page._editor(layers=False)
+    assert editor.accept_blobs is None is layer.preprocess(None)  # type: ignore[comparison-overlap]
+    path = picture(tmp_path / "layer.png", 1, channels=4)
+    held: Any = layer.preprocess(gr.FileData(path=str(path)))  # type: ignore[arg-type]
+    assert held.content == path.read_bytes() and str(tmp_path) not in held.path + held.name
+
+
+def test_paint_is_a_mask_of_the_request(app: visitors.App, tmp_path: Path) -> None:
+    content, style = (str(picture(tmp_path / f"{name}.png", 1)) for name in "cs")
+    layer = np.zeros((576, 768, 4), np.uint8)
+    Image.fromarray(layer).save(tmp_path / "layer.png")
+
+    def request() -> Any:
+        paint = Held((tmp_path / "layer.png").read_bytes(), "regions", "paint")
+        return app._request(content, [(style, None)], None, paint, *CHOSEN)
+
+    assert request().masks == ()
+    layer[:288] = (230, 40, 40, 255)
+    Image.fromarray(layer).save(tmp_path / "layer.png")
+    (mask,) = request().masks
+    np.testing.assert_array_equal(mask, np.repeat([1.0, 0.0], 288)[:, None] * np.ones(768))
+    Image.fromarray(layer[1:]).save(tmp_path / "layer.png")
+    with pytest.raises(gr.Error, match="of another content"):
+        request()
