@@ -79,7 +79,7 @@ def read_parameters(
             raise InputError(f"{shown(path)} {other}; wanted is a file of {name}, version {version}, of jaxstyle's")
         facts = _facts(file, path)
         wanted = shapes(facts)
-        _check_shapes(file, {name: (1,) * (4 - len(shape)) + tuple(shape) for name, shape in wanted.items()}, path)
+        _check_shapes(file, {name: (1,) * (4 - len(shape)) + shape for name, shape in wanted.items()}, path)
         found.append((facts, wanted))
 
     file = formats.read(path, check, trusted=trusted)
@@ -106,10 +106,10 @@ def _facts(file: WeightsFile, path: StrPath) -> dict[str, Any]:
 
 def _check_shapes(file: WeightsFile, wanted: Mapping[str, tuple[int, ...]], path: StrPath) -> None:
     """Raises `InputError` unless the file declares just these arrays."""
-    declared = {name: tuple(arrays_of(layer)["kernel"].shape) for name, layer in file.layers.items()}
+    declared = {name: {key: x.shape for key, x in arrays_of(layer).items()} for name, layer in file.layers.items()}
     for name in sorted(wanted.keys() | declared.keys()):
-        if declared.get(name) != wanted.get(name):
-            has = f"{declared[name]} for {name}" if name in declared else f"no {name}"
+        if name not in declared or name not in wanted or declared[name] != {"kernel": wanted[name]}:
+            has = f"{declared[name].get('kernel', 'no kernel')} for {name}" if name in declared else f"no {name}"
             raise InputError(
                 f"{shown(path)} is damaged or incomplete (it has {has}; it should be {wanted.get(name, 'without it')})"
             )

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from jaxstyle.errors import InputError
+from jaxstyle.networks.layers import Scaling
 from jaxstyle.superres.files import load_upscaler, save_upscaler
 from jaxstyle.superres.network import Upscaler
 from jaxstyle.weights.registry import shipped
@@ -102,3 +103,17 @@ def test_numbers_that_are_none_are_refused_when_read_and_when_written(tmp_path, 
 def test_what_comes_with_jaxstyle_is_small():
     for name in ("pixel",):
         assert shipped(f"upscale-{name}.h5").stat().st_size < 2_000_000
+
+
+def test_layers_of_another_kind_are_refused(file):
+    with h5py.File(file, "r+") as opened:
+        del opened["last_bias/kernel"]
+        for name in Scaling._fields:
+            opened[f"last_bias/{name}"] = np.ones(6, np.float32)
+    assert "it has no kernel for last_bias" in refusal(file)
+
+
+def test_a_bias_that_no_network_of_these_has_is_refused(file):
+    with h5py.File(file, "r+") as opened:
+        opened["last_bias/bias"] = np.ones(6, np.float32)
+    assert "last_bias" in refusal(file)
