@@ -117,8 +117,6 @@ def build(app: App, *, preview: Preview | None = None) -> gr.Blocks:
 _SIX = int(gr.__version__.split(".")[0]) >= 6
 _PLAIN: Any = {"buttons": ["download", "fullscreen"]} if _SIX else {"show_share_button": False}
 _WHOLE: Any = {"fit_columns": False, "sources": ["upload", "clipboard"]} if _SIX else {}
-
-
 _BARE: Any = {"buttons": []} if _SIX else {"show_download_button": False, "show_share_button": False}
 
 

@@ -104,7 +104,7 @@ def spread(plan: Any, devices: int | None) -> Any:
         return plan
     own = jax.local_devices()
     rows = Rows.over((own if count <= len(own) else jax.devices())[:count])
-    # Every sixth row, as `winograd` takes them, lies elsewhere.
+    # Every fourth row, as `winograd` takes them, lies elsewhere.
     prepared = plan.network.prepared and {name: x._replace(halved=None) for name, x in plan.network.prepared.items()}
     network = dataclasses.replace(plan.network, prepared=prepared)
     network = jax.tree.map(lambda x: placed(x, rows.whole), network)

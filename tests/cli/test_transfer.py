@@ -64,9 +64,7 @@ def test_the_library_makes_the_same_picture(call: Callable[..., Said], folder: P
     np.testing.assert_allclose(pixels(folder / "c_s.png"), expected, atol=1)
 
 
-@pytest.mark.parametrize(
-    "preset", [name if name == "gatys" else pytest.param(name, marks=pytest.mark.slow) for name in PRESETS]
-)
+@pytest.mark.parametrize("preset", [name if name == "gatys" else slow(name) for name in PRESETS])
 def test_presets(preset: str, call: Callable[..., Said], folder: Path) -> None:
     assert call("transfer", "c.png", "s.png", "--steps", "2", "--preset", preset).code == 0
     record = same_record(folder / "c_s.png")

@@ -20,6 +20,7 @@ from jaxstyle.errors import InputError
 from jaxstyle.objective import Objective, Weights
 from jaxstyle.ops.resize import mirrored, resize
 from jaxstyle.solvers import Adam, Info, Lbfgs, OptaxLbfgs
+from marks import slow
 
 NET, CONTENT, STYLE = tiny.network(), np.asarray(tiny.picture(1, 34, 46)), np.asarray(tiny.picture(2))
 MARGIN = 6
@@ -68,7 +69,7 @@ def test_scales_have_margins_in_proportion():
     assert {scale.margin for scale in plain} == {0} and {scale.full for scale in plain} == {512}
 
 
-@pytest.mark.parametrize("solver", [Adam(), Lbfgs(), pytest.param(OptaxLbfgs(), marks=pytest.mark.slow)])
+@pytest.mark.parametrize("solver", [Adam(), Lbfgs(), slow(OptaxLbfgs())])
 def test_it_is_the_transfer_of_the_continued_content_cut(solver):
     options = SINGLE | {"solver": solver, "average": 0.5}
     found = transfer(margin=MARGIN, **options)

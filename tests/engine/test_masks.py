@@ -14,6 +14,7 @@ from jaxstyle.errors import InputError
 from jaxstyle.objective import Weights, make_targets
 from jaxstyle.regions import blended, make_regions
 from jaxstyle.solvers import Adam, Lbfgs
+from marks import slow
 from masks import CONTENT, NET, SHALLOW_OBJECTIVE, STYLES, halves, rectangle
 from tiny import OBJECTIVE, compilations
 from tiny import picture as waves
@@ -76,7 +77,7 @@ def test_new_masks_compile_nothing_and_no_masks_leave_the_program_as_it_was() ->
     assert plain.regions is None and len(jax.tree.leaves(plain)) == len(OBJECTIVE.style_layers) + 1
 
 
-@pytest.mark.parametrize("lanes", [2, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("lanes", [2, slow(1)])
 def test_lanes_of_a_sweep_are_the_transfers(lanes: int) -> None:
     masks, mix = halves(soft=8) * np.float32(0.9), np.float32([[1, 1], [1, 4]])
     contents = np.stack([CONTENT, waves(8)])

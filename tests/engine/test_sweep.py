@@ -165,9 +165,7 @@ def test_new_values_compile_nothing_and_any_number_of_them_is_traced_once(monkey
     assert len(traces) == 1
 
 
-@pytest.mark.parametrize(
-    "lanes", [pytest.param(1, marks=pytest.mark.slow), 2, pytest.param(4, marks=pytest.mark.slow), 7]
-)
+@pytest.mark.parametrize("lanes", [slow(1), 2, slow(4), 7])
 def test_batches_change_nothing(lanes):
     whole = sweep(CONTENT, STYLE, weights=Weights(style=STYLES), lanes=5, **OPTIONS)
     found = list(batches(plan(), lanes=lanes))

@@ -19,6 +19,7 @@ from jaxstyle.networks.densenet import DenseNet
 from jaxstyle.objective import LossTerms, Objective, Weights, loss_terms, make_targets
 from jaxstyle.ops.resize import cover, resize
 from jaxstyle.solvers import Adam, Info, Lbfgs
+from marks import slow
 from tiny import OBJECTIVE, picture
 from transfers import CONTENT, NET, SOLVERS, STYLE, WEIGHTS, same_terms, transfer
 
@@ -80,7 +81,7 @@ def test_several_scales_are_one_loop_after_the_other():
     assert result.evaluations == 10
 
 
-@pytest.mark.parametrize("solver", [*SOLVERS[:2], pytest.param(SOLVERS[2], marks=pytest.mark.slow)])
+@pytest.mark.parametrize("solver", [*SOLVERS[:2], slow(SOLVERS[2])])
 def test_the_same_call_gives_the_same_picture_to_the_bit(solver):
     a, b = (transfer(solver=solver, steps=8) for _ in range(2))
     np.testing.assert_array_equal(a.image, b.image)
@@ -139,7 +140,7 @@ def test_texture_and_reconstruction_need_one_kind_of_layers_only(objective):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("network", "solver"),
-    [("alexnet", jaxstyle.Adam()), pytest.param("small", jaxstyle.Lbfgs(), marks=pytest.mark.slow)],
+    [("alexnet", jaxstyle.Adam()), slow("small", jaxstyle.Lbfgs())],
 )
 def test_transfer_takes_the_layers_of_the_network(network: str, solver: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     net = alexnet() if network == "alexnet" else small_dense()[1]
@@ -266,7 +267,7 @@ def test_divergence_is_raised_with_the_last_good_image_and_its_step(fault, step,
     assert not np.isfinite(error.losses.total[step:]).any()
 
 
-@pytest.mark.parametrize("solver", [*SOLVERS[:2], pytest.param(SOLVERS[2], marks=pytest.mark.slow)])
+@pytest.mark.parametrize("solver", [*SOLVERS[:2], slow(SOLVERS[2])])
 def test_an_infinite_first_loss_is_divergence_at_step_0(solver):
     faint = jnp.full((32, 40, 3), 0.45)  # features near zero, of which those of noise are a large multiple
     with pytest.raises(DivergedError) as caught:

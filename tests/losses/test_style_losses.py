@@ -237,7 +237,7 @@ def same_statistic(found, expected):
 
 
 # Positions of picture and crop: both below the number that are kept, the picture's above it, both above it.
-@pytest.mark.parametrize("shape", [(9, 13), pytest.param((91, 92), marks=pytest.mark.slow), (100, 110)])
+@pytest.mark.parametrize("shape", [(9, 13), slow((91, 92)), (100, 110)])
 @pytest.mark.parametrize("name", [x if x in ("gram", "wasserstein") else slow(x) for x in NAMES])
 def test_a_rectangular_mask_gives_the_statistic_of_the_crop(name, shape):
     statistic, loss = COMPILED[name]

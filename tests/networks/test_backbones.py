@@ -110,7 +110,7 @@ def test_the_networks_have_the_published_numbers_of_layers_and_parameters() -> N
         assert {*module.content_layers, *module.style_layers} <= {*net.layers_within(module.smallest, module.smallest)}
 
 
-@pytest.mark.parametrize("which", [pytest.param("alexnet", marks=pytest.mark.slow), "densenet"])
+@pytest.mark.parametrize("which", [slow("alexnet"), "densenet"])
 def test_gradients_equal_finite_differences(which: str) -> None:
     with x64():
         net = alexnet(dtype=jnp.float64) if which == "alexnet" else small_dense(dtype=jnp.float64)[1]
@@ -119,7 +119,7 @@ def test_gradients_equal_finite_differences(which: str) -> None:
             check_gradient(lambda image: jnp.sum(network.features(image, (layer,))[layer] ** 2), picture(5, 40, 36))  # noqa: B023
 
 
-@pytest.mark.parametrize("which", ["alexnet", pytest.param("densenet", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("which", ["alexnet", slow("densenet")])
 def test_vmap_equals_each_alone_and_bfloat16_stays_near(which: str) -> None:
     net = alexnet() if which == "alexnet" else small_dense()[1]
     layers = net.module.style_layers[:4]
@@ -140,7 +140,7 @@ def test_vmap_equals_each_alone_and_bfloat16_stays_near(which: str) -> None:
     [
         ("alexnet", "relu5", 31),
         ("alexnet", "pool5", 63),
-        pytest.param("densenet121", "dense3", 13, marks=pytest.mark.slow),
+        slow("densenet121", "dense3", 13),
         ("vgg16", "pool5", 32),
     ],
 )

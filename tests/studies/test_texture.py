@@ -14,6 +14,7 @@ from jaxstyle.solvers import Adam
 from jaxstyle.studies import texture
 from jaxstyle.studies.reconstruct import reconstruct
 from jaxstyle.studies.texture import gram_errors, synthesise
+from marks import slow
 from tiny import features, network, picture
 
 NET = network()
@@ -26,7 +27,7 @@ def gram(image, layer, net=NET):
     return np.einsum("hwc,hwd->cd", x, x) / (x.shape[0] * x.shape[1])
 
 
-@pytest.mark.parametrize("size", [(32, 48), pytest.param((64, 24), marks=pytest.mark.slow)])
+@pytest.mark.parametrize("size", [(32, 48), slow((64, 24))])
 def test_a_texture_of_any_size_takes_on_the_gram_matrices(size):
     result = synthesise(SOURCE, network=NET, layers=LAYERS, height=size[0], width=size[1], min_size=max(size), steps=40)
     assert result.image.shape == (*size, 3)

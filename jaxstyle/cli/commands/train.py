@@ -31,7 +31,6 @@ from jaxstyle.pictures.read import Picture
 
 LOOKS, SAMPLES, CHECKPOINTS = 50, 500, 250  # steps between two of them
 SAMPLE_SIZE = 256
-MOST_WIDTH = 128
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +61,7 @@ class Options(Reading):
     style_size: Annotated[tuple[int, ...], Several(SIDE)] = (defaults.TRAIN_STYLE_SIZE,)
     crop: Annotated[int, Whole(64, 1024)] = defaults.TRAIN_CROP
     batch: Annotated[int, Whole(1, 256)] = defaults.TRAIN_BATCH
-    width: Annotated[int | None, Whole(1, MOST_WIDTH)] = None
+    width: Annotated[int | None, Whole(1, 128)] = None
     rate: Annotated[float, POSITIVE] = defaults.TRAIN_RATE
     seed: Annotated[int, SEED] = defaults.SEED
     overwrite: bool = False
