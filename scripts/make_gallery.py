@@ -192,8 +192,8 @@ def page(facts: dict[str, dict[str, object]]) -> str:
     lines = [
         "# Gallery",
         "",
-        "Each picture by the command under it, on two cores. Seconds are those of the whole command, with other work",
-        "beside it; the network is the default unless the command names one. Made by `scripts/make_gallery.py`.",
+        "Each picture by the command under it, on two cores. Seconds are those of the whole command, some with other",
+        "work beside it; the network is the default unless the command names one. Made by `scripts/make_gallery.py`.",
         "Pictures made larger are in [the guide](guide/upscale.md).",
         "",
     ]
