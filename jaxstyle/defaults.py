@@ -23,12 +23,12 @@ STYLE_WEIGHT = 30.0
 VARIATION_WEIGHT = 3.0
 
 SIZE = 512  # long side of the command line's result; a smaller content keeps its own
-COARSEST = 128  # long side at which coarse-to-fine starts
+LEAST_COARSEST, COARSEST = 128, 180  # long side at which coarse-to-fine starts: half the full size between these
 PICTURE_STRENGTH = 0.7  # of one pass like a picture; 1 loses the content
 ONE_PASS_SIZE = 1024  # long side of a result of one pass; a smaller content keeps its own
 SWEEP_SIZE = 192  # the same of the pictures of a sweep
 MOST_CELLS = 500  # that a sweep runs without being told that this is meant
-STEPS = 40  # at each scale
+STEPS = 30  # at each scale
 ADAM_STEPS = 80  # the same of Adam, whose steps are shorter
 SOLVER = "lbfgs"
 MARGIN = 24  # pixels beyond the border where styles are mixed by layer, which leaves a frame of some 8

@@ -62,7 +62,8 @@ class SizeSettings:
 
     Attributes:
       size: long side in pixels (default: the content's, at most {SIZE})
-      min_size: where coarse-to-fine starts; equal to --size: a single size (default: {COARSEST})
+      min_size: where coarse-to-fine starts; equal to --size: a single size (default: half the size, at least
+        {LEAST_COARSEST} and at most {COARSEST})
       margin: pixels to paint beyond each border, and cut off (default: {MARGIN} with --mix-layers, which leaves a frame
         there; else 0)
       upscale: makes the result so many times as large in the end, as jaxstyle upscale does: 2, 3 or 4 (default: off)

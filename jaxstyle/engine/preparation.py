@@ -10,7 +10,7 @@ from jaxtyping import Array
 from jaxstyle.engine.inputs import Inputs, axis_of, mapped
 from jaxstyle.engine.plan import Program
 from jaxstyle.engine.scales import Scale, scaled_size
-from jaxstyle.engine.starts import starting_image
+from jaxstyle.engine.starts import enlarge, starting_image
 from jaxstyle.engine.tile_targets import content_in_tiles, describe_in_tiles
 from jaxstyle.networks import Network
 from jaxstyle.objective import Targets, combine_styles, content_targets, describe_styles
@@ -24,7 +24,7 @@ from jaxstyle.types import Image, Key, Picture
 def prepare(
     network: Network, inputs: Inputs, before: Array | None, *, program: Program, scale: Scale, batch: int | None
 ) -> tuple[Targets, Array]:
-    """The targets of a scale, and the image to begin with: that of the scale before enlarged, or a start."""
+    """The targets of a scale, and the image to begin with: that of the scale before, enlarged, or a start."""
     batched, objective, network = program.batched or frozenset(), program.objective, network.for_once()
     axis = functools.partial(axis_of, batched)
     content, styles = _pictures(network, inputs, program, scale)
@@ -83,7 +83,13 @@ def _begun(inputs: Inputs, before: Array | None, program: Program, scale: Scale,
     """The image to begin with."""
     axis = functools.partial(axis_of, program.batched or frozenset())
     if before is not None:
-        return program.spread(mapped(lambda x: sized(x, scale.size), None if batch is None else 0)(before))
+        source = axes_of = None
+        if inputs.start is not None:
+            source, axes_of = inputs.start, axis("start")
+        elif program.init == "content":
+            source, axes_of = inputs.content, axis("content")
+        enlarged = functools.partial(enlarge, size=scale.size)
+        return program.spread(mapped(enlarged, None if batch is None else 0, axes_of)(before, source))
 
     def begin(key: Key, start: Picture | None, content: Picture, styles: Sequence[Picture]) -> Image:
         init = program.init if start is None else start

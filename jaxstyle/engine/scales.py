@@ -46,11 +46,12 @@ def scale_sizes(
 
     Args:
       height, width: of the result.
-      min_size: long side below which no scale goes; None for 128, the long side itself for a single scale.
+      min_size: long side below which no scale goes; None for half the long side, but at least
+        128 and at most 180; the long side itself for a single scale.
       smallest: what no side is below; that of a narrow picture keeps it, out of proportion.
     """
     long_side = max(height, width)
-    coarsest = min(defaults.COARSEST if min_size is None else min_size, long_side)
+    coarsest = min(usual_coarsest(long_side) if min_size is None else min_size, long_side)
     sizes = [(height, width)]
     while True:
         ratio = 2 ** (-len(sizes) / 2)
@@ -58,6 +59,14 @@ def scale_sizes(
         if long_side * ratio < coarsest * 0.99:
             return sizes[::-1]
         sizes.append((h, w))
+
+
+def usual_coarsest(long_side: int) -> int:
+    """Long side of the coarsest scale of a picture with this one, without `min_size`.
+
+    What is found below some 180 pixels is of little use to larger scales; small pictures need some way to go.
+    """
+    return min(max(long_side // 2, defaults.LEAST_COARSEST), defaults.COARSEST)
 
 
 def scaled_size(size: Sequence[int], ratio: float, *, smallest: int) -> tuple[int, int]:

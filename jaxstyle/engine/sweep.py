@@ -74,7 +74,7 @@ def sweep(
       weights: leaves (...), `layers` (..., n), `mix` (..., k) and `mix_layers` (..., n, k).
       objective: layers and formulae; None: the network's layers.
       solver: `Lbfgs`, which is the default, `OptaxLbfgs` or `Adam`, whose rate may be (...).
-      steps: at each scale; None for 40, or 80 of `Adam`, whose steps are shorter.
+      steps: at each scale; None for 30, or 80 of `Adam`, whose steps are shorter.
       init: "content", "noise", "style", "blur", or pictures (..., h, w, 3).
       min_size: see `transfer`.
       average: see `transfer`.

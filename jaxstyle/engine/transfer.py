@@ -42,7 +42,8 @@ def transfer(
     https://arxiv.org/abs/1508.06576), from coarse to fine.
 
     At each scale the pictures are resized alike, `steps` steps are taken, and the result, enlarged, is the start of
-    the next scale. The solver begins anew at each scale: moments and curvature of a coarser grid mean little on a
+    the next scale; a start that is a picture, the content say, brings the details that the coarser scale could not
+    hold. The solver begins anew at each scale: moments and curvature of a coarser grid mean little on a
     finer one, and its first steps are short. Large shapes settle at the coarse scales, where they are a few pixels
     wide and steps are cheap.
 
@@ -53,9 +54,10 @@ def transfer(
       weights: of the terms; new values do not recompile.
       objective: layers and formulae; None: the network's layers.
       solver: `Lbfgs`, which is the default, `OptaxLbfgs` or `Adam`.
-      steps: at each scale; None for 40, or 80 of `Adam`, whose steps are shorter.
+      steps: at each scale; None for 30, or 80 of `Adam`, whose steps are shorter.
       init: "content", "noise", "style", "blur", or a picture.
-      min_size: long side in pixels of the coarsest scale; None for 128. Equal to the content's: a single scale.
+      min_size: long side in pixels of the coarsest scale; None for half the content's, but at least 128 and at most
+        180. Equal to the content's: a single scale.
       average: decay of a running mean of the images, in [0, 1), which is then the result; 0 for the last image.
       key: `jax.random` key for the start from noise; None for a fixed one.
       masks: (k, h, w) in [0, 1], of the content's size: where each of the k styles goes (Gatys et al. 2016,

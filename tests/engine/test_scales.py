@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from jaxstyle import defaults
 from jaxstyle.engine.scales import MIN_SIDE, scale_sizes
 
 pytestmark = pytest.mark.quick
@@ -12,7 +11,10 @@ pytestmark = pytest.mark.quick
 @pytest.mark.parametrize(
     ("size", "min_size", "expected"),
     [
-        ((512, 512), None, [128, 184, 256, 360, 512]),  # 512 / sqrt(2)^k, to the nearest multiple of 8
+        ((512, 512), None, [184, 256, 360, 512]),  # 512 / sqrt(2)^k, to the nearest multiple of 8
+        ((512, 512), 128, [128, 184, 256, 360, 512]),
+        ((300, 300), None, [152, 216, 300]),  # half of a middling size
+        ((192, 192), None, [136, 192]),  # at least 128
         ((512, 512), 256, [256, 360, 512]),
         ((512, 512), 512, [512]),
         ((512, 512), 511, [512]),
@@ -33,7 +35,7 @@ def test_sizes_keep_the_shape_and_never_shrink(size, min_size):
     assert sizes[-1] == size
     areas = [h * w for h, w in sizes]
     assert areas == sorted(set(areas))
-    coarsest = min(max(size), min_size or defaults.COARSEST)
+    coarsest = min(max(size), min_size or min(max(max(size) / 2, 128), 180))
     assert max(sizes[0]) >= min(coarsest, max(size)) - 4
     assert max(sizes[0]) < coarsest * np.sqrt(2) + 8
     for k, (h, w) in enumerate(reversed(sizes)):

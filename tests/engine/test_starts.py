@@ -5,15 +5,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.ndimage
+from PIL import Image
 
 from jaxstyle import defaults
-from jaxstyle.engine.starts import blur, starting_image
+from jaxstyle.engine.plan import make_plan
+from jaxstyle.engine.preparation import prepare
+from jaxstyle.engine.starts import blur, enlarge, starting_image
 from jaxstyle.ops.resize import cover, resize
-from tiny import picture
+from tiny import OBJECTIVE, network, picture
 
 pytestmark = pytest.mark.quick
 
 KEY = jax.random.key(3)
+NET = network()
 
 
 @pytest.mark.parametrize("sigma", [0.8, 2.0, 5.0])
@@ -72,3 +76,44 @@ def test_a_start_from_a_picture_takes_numpy_too():
 def test_every_named_start_exists():
     for name in defaults.STARTS:
         start(name)
+
+
+def test_an_enlarged_image_has_the_sources_details_beside_its_own():
+    """Against Pillow's Lanczos filter, in double precision but for its own: NumPy only adds."""
+    source, image = picture(9, 40, 56), picture(10, 20, 28)
+
+    def resized(x, size):
+        planes = [
+            Image.fromarray(np.asarray(x[..., c], np.float32)).resize(size[::-1], Image.Resampling.LANCZOS)
+            for c in range(3)
+        ]
+        return np.clip(np.stack([np.asarray(plane, np.float64) for plane in planes], -1), 0, 1)
+
+    coarse = resized(resized(source, (20, 28)), (40, 56))
+    expected = np.clip(resized(image, (40, 56)) + np.asarray(source, np.float64) - coarse, 0, 1)
+    np.testing.assert_allclose(enlarge(image, source, size=(40, 56)), expected, atol=5e-6)
+    own = resize(source, 20, 28)  # a source that did not move is itself again, where nothing was clipped
+    inside = 0.5 + 0.2 * (source - 0.5)
+    found = enlarge(resize(inside, 20, 28), inside, size=(40, 56))
+    np.testing.assert_allclose(found, inside, atol=1e-6)
+    np.testing.assert_array_equal(enlarge(own, None, size=(40, 56)), resize(own, 40, 56))
+
+
+@pytest.mark.parametrize("init", ["content", "noise", "style", "blur", "a picture"])
+def test_a_finer_scale_has_the_details_of_a_start_that_is_a_picture(init):
+    content, before, given = picture(11, 40, 56), picture(12, 28, 40), picture(13, 50, 60)
+    start = given if init == "a picture" else init
+    plan, _ = make_plan(content, picture(14), network=NET, objective=OBJECTIVE, init=start, min_size=40)
+    sources = {"content": content, "a picture": given}
+    _, image = prepare(plan.network, plan.inputs, before, program=plan.program, scale=plan.scales[-1], batch=None)
+    np.testing.assert_allclose(image, enlarge(before, sources.get(init), size=(40, 56)), atol=1e-6)
+
+
+def test_in_a_batch_each_lane_has_those_of_its_own_content():
+    contents, before = jnp.stack([picture(n, 40, 56) for n in (15, 16)]), picture(17, 28, 40)
+    usual = {"network": NET, "objective": OBJECTIVE, "min_size": 40}
+    plan, _ = make_plan(contents, picture(14), batch=True, **usual)
+    lanes = jnp.stack([before, before])
+    _, images = prepare(plan.network, plan.inputs, lanes, program=plan.program, scale=plan.scales[-1], batch=plan.batch)
+    for image, content in zip(images, contents, strict=True):
+        np.testing.assert_allclose(image, enlarge(before, content, size=(40, 56)), atol=1e-6)
