@@ -15,6 +15,8 @@ from jaxstyle.errors import InputError, nearest, one_for_each
 from jaxstyle.pictures.read import MAX_SIDE, MIN_SIDE, Held, Picture, load_picture, own_size
 from jaxstyle.presets import PRESETS
 
+LARGE = 6000  # long side in pixels above which the room for a result is asked after before pictures are read
+
 LONGEST_STEM = 100  # bytes of each picture's name in the default name of a result; a file's name has 255
 
 Read = Callable[[str, int | None], Picture]
@@ -52,6 +54,25 @@ def files_of(options: TransferOptions) -> list[str | None]:
     return [options.content, *options.styles, *masks, start, options.settings.weights, options.source]
 
 
+def _check_room(options: TransferOptions, size: int) -> None:
+    """Raises `InputError` where a result with this long side cannot fit the main memory: before pictures of that size
+    are read, which takes minutes."""
+    # Only now, since JAX takes a second to load.
+    import jax
+
+    from jaxstyle.cli.machine import available_memory
+    from jaxstyle.cli.resolve import resolve, solver_of
+    from jaxstyle.engine.memory import check_least
+
+    available = available_memory()
+    if available is None or jax.default_backend() != "cpu":  # accelerators have a memory of their own
+        return
+    assert options.content is not None
+    own = own_size(source(options.content), large=True)
+    height, width = (max(1, round(side * size / max(own))) for side in own)
+    check_least((height, width), solver_of(resolve(options, size)), available)
+
+
 def read_pictures(options: TransferOptions, out: Path, *, read: Read | None = None) -> Sources:
     """Reads the pictures of a transfer, once its options are checked, at the size of its result."""
     assert options.content is not None
@@ -61,6 +82,8 @@ def read_pictures(options: TransferOptions, out: Path, *, read: Read | None = No
     size = chosen or min(defaults.SIZE, own)
     if (coarsest := options.chosen("min_size")) and coarsest > size:
         raise InputError(f"--min-size is {coarsest}; it can be at most the size of the result, {size}")
+    if size > LARGE:
+        _check_room(options, size)
     content = read(options.content, size if chosen or size < own else None)
     if settings.margin > (side := min(content.pixels.shape[:2])):
         raise InputError(

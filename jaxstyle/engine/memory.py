@@ -16,6 +16,7 @@ from jaxstyle.engine.tiles import can_be_tiled
 from jaxstyle.errors import InputError
 from jaxstyle.networks import Network
 from jaxstyle.objective import LossTerms
+from jaxstyle.solvers import Solver
 
 # Of the features of all layers in one picture: what no step of it was seen to exceed (0.8 on CPU, 1.9 on TPU).
 MOST = 3
@@ -78,6 +79,18 @@ def in_memory(plan: Plan, *, available: int | None = None) -> Plan:
     raise too_large(plan.network, plan.scales[-1].picture, needed, available, lambda size: bytes_at(plan, size))
 
 
+def check_least(size: tuple[int, int], solver: Solver, available: int) -> None:
+    """Raises `InputError` where a picture of this (height, width) cannot be painted even in tiles: where the solver's
+    state, and the pictures held beside it, are more than the bytes there are. Needs no picture and no compiler."""
+    needed = _state_of(solver, size) + HELD * 4 * 3 * math.prod(size)
+    if needed <= available:
+        return
+    height, width = size
+    side = int(max(size) * math.sqrt(available / needed))
+    what = f"{width} x {height} pixels need {_gigabytes(needed)} GB of memory or more"
+    raise InputError(f"{what}, and {_gigabytes(available)} GB are free; a size above {side} cannot fit")
+
+
 def _bytes_or_estimate(plan: Plan) -> int:
     """`bytes_needed`; compilers for accelerators refuse by themselves what does not fit."""
     try:
@@ -130,12 +143,17 @@ def _features(plan: Plan) -> int:
 
 def _state(plan: Plan) -> int:
     """Bytes of the solver's state at the last scale."""
-    image = jax.ShapeDtypeStruct((*plan.scales[-1].size, 3), plan.inputs.content.dtype)
+    return _state_of(plan.program.solver, plan.scales[-1].size)
+
+
+def _state_of(solver: Solver, size: tuple[int, int]) -> int:
+    """Bytes of a solver's state for a picture of this (height, width)."""
+    image = jax.ShapeDtypeStruct((*size, 3), jnp.float32)
 
     def evaluated(image: jax.Array) -> Any:
         return (jnp.zeros(()), LossTerms(*[jnp.zeros(())] * len(LossTerms._fields))), image
 
-    found = jax.eval_shape(lambda image: plan.program.solver.init(evaluated, image), image)
+    found = jax.eval_shape(lambda image: solver.init(evaluated, image), image)
     return sum(math.prod(x.shape) * x.dtype.itemsize for x in jax.tree.leaves(found))
 
 

@@ -35,6 +35,7 @@ from jaxstyle.regions import Masks
 from jaxstyle.solvers import Adam, Lbfgs, Solver
 from jaxstyle.types import Key, Pictures, StyleMask
 
+SMALL = 1e-20  # weights below are made larger, where their proportion alone counts
 CPU_CHUNK = 10  # steps between two looks at the result
 ACCELERATOR_CHUNK = 25  # at most so many are compiled as one program
 
@@ -181,7 +182,7 @@ def make_plan(
     inputs = inputs_of(
         content,
         pictures,
-        weights=weights,
+        weights=_within_range(weights, objective),
         solver=solver,
         init=init,
         key=_typed(jax.random.key(0) if key is None else key),
@@ -203,6 +204,24 @@ def make_plan(
     chunk = min(report_every or chunk_length(network, steps), steps)
     scales = scales_of(sizes, margin=margin)
     return Plan(network, inputs, program, scales, steps, chunk, math.prod(shape) if batch else None, tile), shape
+
+
+def _within_range(weights: Weights, objective: Objective) -> Weights:
+    """Weights whose proportion alone counts, times a power of two where they are so small that float32, which has no
+    more than 38 zeros and on many devices no subnormal numbers, would lose them."""
+
+    def lifted(x: Any) -> Any:
+        if x is None or is_traced(x):
+            return x
+        numbers = np.asarray(x, np.float64)
+        peak = numbers.max(-1, keepdims=True, initial=0.0)
+        small = (peak > 0) & (peak < SMALL)
+        return np.ldexp(numbers, np.where(small, -np.frexp(peak)[1], 0)) if small.any() else x
+
+    relative = {"mix": weights.mix, "mix_layers": weights.mix_layers}
+    if objective.formula.mean:  # else they are summed as they are
+        relative["layers"] = weights.layers
+    return weights._replace(**{name: lifted(x) for name, x in relative.items()})
 
 
 def _without_rate(solver: Solver) -> Solver:

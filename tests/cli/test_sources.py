@@ -3,11 +3,13 @@
 import contextlib
 import io
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from commandline import QUICK, picture, same_record
+from commandline import QUICK, Said, picture, same_record
+from jaxstyle.cli import machine, sources
 from jaxstyle.cli.main import main
 from jaxstyle.cli.sources import default_name
 
@@ -38,3 +40,14 @@ def test_default_names_of_long_names_fit(folder: Path) -> None:
     for letter in ("a", "é", "雨"):
         name = letter * (250 // len(letter.encode()))
         (folder / default_name(f"{name}.png", f"{name}.jpg")).touch()
+
+
+@pytest.mark.parametrize("line", ["transfer c.png s.png -o big.png", "sweep c.png s.png -o big --style-weight 1 2"])
+def test_a_size_that_cannot_fit_is_refused_before_a_picture_is_read(
+    line: str, folder: Path, call: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "available_memory", lambda: 2 * 10**9)
+    monkeypatch.setattr(sources, "load_picture", lambda *_, **__: pytest.fail("it was read"))
+    code, out, err = call(*line.split(), "--size", "8000")
+    assert (code, out, err.count("\n")) == (2, "", 1) and "8000 x" in err and "GB are free; a size above" in err
+    assert not list(folder.glob("big*"))

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from jaxstyle.engine import memory as forecast
+from jaxstyle.engine.memory import check_least
 from jaxstyle.errors import InputError
 from jaxstyle.networks import Network
 from jaxstyle.networks.densenet import DenseNet
 from jaxstyle.objective import Objective
+from jaxstyle.solvers import Adam, Lbfgs
 from transfers import CONTENT, transfer
 
 
@@ -60,3 +62,20 @@ def test_what_a_device_says_is_heeded():
 
     assert forecast.free_memory(Device()) == 720
     assert forecast.free_memory(jax.devices("cpu")[0]) is None
+
+
+@pytest.mark.quick
+def test_what_no_tiles_can_hold_is_refused_by_its_size_alone():
+    height, width = 3000, 4000
+    one = 4 * 3 * height * width  # a picture
+    least = 2 * 20 * one  # twenty pairs of steps and gradients; Adam has two moments
+    with pytest.raises(InputError, match=r"^4000 x 3000 pixels need .* GB of memory or more, .* above \d+ cannot fit$"):
+        check_least((height, width), Lbfgs(), least)
+    check_least((height, width), Lbfgs(), 2 * least)
+    check_least((height, width), Adam(), 10 * one)
+    with pytest.raises(InputError) as refused:
+        check_least((height, width), Lbfgs(), least)
+    side = int(re.search(r"above (\d+)", str(refused.value))[1])
+    check_least((side * 3 // 4, side), Lbfgs(), least)
+    with pytest.raises(InputError):
+        check_least((side * 3 // 4 + 8, side + 8), Lbfgs(), least)

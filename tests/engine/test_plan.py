@@ -103,3 +103,17 @@ def test_a_plan_is_frozen_and_knows_whether_it_is_traced() -> None:
     seen = []
     jax.eval_shape(lambda x: seen.append(plan(x).traced) or x, jnp.asarray(CONTENT))
     assert seen == [True]
+
+
+@pytest.mark.quick
+def test_weights_too_small_for_float32_keep_their_proportions() -> None:
+    """Where nothing but the proportion counts: 1e-40 and 2e-40 are one and two thirds."""
+    tiny = Weights(mix=[1e-40, 2e-40], layers=[3e-39] * len(OBJECTIVE.style_layers), style=1e-30)
+    made = plan(styles=[STYLE, CONTENT], weights=tiny).inputs.weights
+    mix = np.asarray(made.mix)
+    np.testing.assert_allclose(mix / mix.sum(), [1 / 3, 2 / 3], rtol=1e-6)
+    assert np.asarray(made.layers)[0] > 0.1 and float(made.style) == np.float32(1e-30)
+    summed = dataclasses.replace(OBJECTIVE, formula=OBJECTIVE.formula._replace(mean=False))
+    assert np.asarray(plan(weights=Weights(layers=tiny.layers), objective=summed).inputs.weights.layers).max() < 1e-37
+    usual = Weights(mix=np.float32([0.25, 3]))
+    np.testing.assert_array_equal(plan(styles=[STYLE, CONTENT], weights=usual).inputs.weights.mix, usual.mix)
