@@ -17,6 +17,7 @@ import numpy as np
 import jaxstyle
 from jaxstyle.cli.startup import start_jax
 from jaxstyle.engine.scales import scale_sizes, scaled_size
+from jaxstyle.engine.starts import enlarge
 from jaxstyle.onepass.any_style import described, paint_like
 from jaxstyle.onepass.files import load_any_style
 from jaxstyle.ops.resize import resize, sized
@@ -126,8 +127,8 @@ def ways_to_go(content: np.ndarray, style: np.ndarray) -> dict[str, tuple[Any, l
 def course(
     content: np.ndarray, style: np.ndarray, net: Any, start: np.ndarray, stages: list[Stage], goal: float | None
 ) -> Course:
-    """Runs stages, each from the picture of the one before, up to the goal."""
-    image: Any = start
+    """Runs stages, each from the picture of the one before, as a transfer's scales are, up to the goal."""
+    image: Any = None
     evaluations = seconds = 0.0
     loss = math.nan
     for stage in stages:
@@ -151,7 +152,7 @@ def course(
                 solver=stage.solver,
                 steps=stage.steps,
                 min_size=max(stage.size),
-                init=sized(image, stage.size),
+                init=sized(start, stage.size) if image is None else enlarge(image, start, size=stage.size),
                 report_every=LOOK,
                 on_progress=look,
             )
