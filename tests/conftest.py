@@ -26,9 +26,14 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background, which processes inherit
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-from jaxtyping import install_import_hook
+import jaxtyping
 
 import jaxstyle
+from closures import checked
+
+# The hook would check functions within functions too, anew each time that they come to be, which takes longer than most
+# of them do: of these only those that have shapes.
+jaxtyping.jaxtyped = checked
 
 # Every room whose signatures have shapes: all but the command line's, which has options instead. The hook stays, so
 # that it is no matter when a file is imported.
@@ -37,7 +42,7 @@ ROOMS = [
     for path in Path(jaxstyle.__file__).parent.iterdir()
     if path.stem not in ("cli", "app", "__init__")
 ]
-install_import_hook(ROOMS, "beartype.beartype")
+jaxtyping.install_import_hook(ROOMS, "beartype.beartype")
 # The programs that tests start have the same package, wherever another one is installed.
 PLACES = (str(Path(jaxstyle.__file__).parents[1]), os.environ.get("PYTHONPATH"))
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, PLACES))
@@ -53,6 +58,7 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 NUMBERS = itertools.count()  # of caches
+FILES = itertools.count(1)
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
@@ -64,9 +70,11 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
 
 @pytest.fixture(scope="module", autouse=True)
 def _forget_programs() -> Iterator[None]:
-    """Programs of a file's tests do not stay in memory, of which a worker would need 5 GB in the end."""
+    """Programs do not stay in memory, of which a worker would need 5 GB in the end; but those of a few files do, as
+    neighbours share many."""
     yield
-    jax.clear_caches()
+    if next(FILES) % 10 == 0:
+        jax.clear_caches()
 
 
 @pytest.fixture(scope="session")
