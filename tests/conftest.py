@@ -1,5 +1,6 @@
 """Strict settings for every test: shapes checked on each call, no silent promotion, warnings are errors."""
 
+import gc
 import itertools
 import os
 import signal
@@ -22,6 +23,9 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     COMPILED = tempfile.TemporaryDirectory(prefix="jaxstyle-tests-")
     os.environ["JAX_COMPILATION_CACHE_DIR"] = COMPILED.name
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.02"
+
+# Traces are many objects that stay; to look through them as often as usual takes a fifteenth of the time.
+gc.set_threshold(100_000, 20, 100)
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background, which processes inherit
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -107,6 +111,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.delenv("JAXSTYLE_DEBUG", raising=False)
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         yield here
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Files without quick tests are not even imported for the quick ones: imports would take most of their time."""
+    quick = config.option.markexpr == "quick" and collection_path.name.startswith("test_") and collection_path.is_file()
+    return True if quick and "mark.quick" not in collection_path.read_text() else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -11,9 +11,8 @@ WHOLE = jaxtyping.jaxtyped
 
 def has_shapes(hint: Any) -> bool:
     """Whether a hint is of an array with a shape, or has one in it."""
-    return (isinstance(hint, type) and issubclass(hint, jaxtyping.AbstractArray)) or any(
-        map(has_shapes, get_args(hint))
-    )
+    array = isinstance(hint, type) and issubclass(hint, jaxtyping.AbstractArray)
+    return array or any(map(has_shapes, get_args(hint)))
 
 
 def checked(*, typechecker: Callable[..., Any]) -> Callable[[Any], Any]:
