@@ -1,5 +1,6 @@
 """Strict settings for every test: shapes checked on each call, no silent promotion, warnings are errors."""
 
+import gc
 import itertools
 import os
 import signal
@@ -23,12 +24,20 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     os.environ["JAX_COMPILATION_CACHE_DIR"] = COMPILED.name
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.02"
 
+# Traces are many objects that stay; to look through them as often as usual takes a fifteenth of the time.
+gc.set_threshold(100_000, 20, 100)
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background, which processes inherit
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-from jaxtyping import install_import_hook
+import jaxtyping
 
 import jaxstyle
+from closures import checked
+
+# The hook would check functions within functions too, anew each time that they come to be, which takes longer than most
+# of them do: of these only those that have shapes.
+jaxtyping.jaxtyped = checked
 
 # Every room whose signatures have shapes: all but the command line's, which has options instead. The hook stays, so
 # that it is no matter when a file is imported.
@@ -37,7 +46,7 @@ ROOMS = [
     for path in Path(jaxstyle.__file__).parent.iterdir()
     if path.stem not in ("cli", "app", "__init__")
 ]
-install_import_hook(ROOMS, "beartype.beartype")
+jaxtyping.install_import_hook(ROOMS, "beartype.beartype")
 # The programs that tests start have the same package, wherever another one is installed.
 PLACES = (str(Path(jaxstyle.__file__).parents[1]), os.environ.get("PYTHONPATH"))
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, PLACES))
@@ -53,6 +62,7 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 NUMBERS = itertools.count()  # of caches
+FILES = itertools.count(1)
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
@@ -64,9 +74,11 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
 
 @pytest.fixture(scope="module", autouse=True)
 def _forget_programs() -> Iterator[None]:
-    """Programs of a file's tests do not stay in memory, of which a worker would need 5 GB in the end."""
+    """Programs do not stay in memory, of which a worker would need 5 GB in the end; but those of a few files do, as
+    neighbours share many."""
     yield
-    jax.clear_caches()
+    if next(FILES) % 10 == 0:
+        jax.clear_caches()
 
 
 @pytest.fixture(scope="session")
@@ -99,6 +111,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.delenv("JAXSTYLE_DEBUG", raising=False)
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         yield here
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Files without quick tests are not even imported for the quick ones: imports would take most of their time."""
+    quick = config.option.markexpr == "quick" and collection_path.name.startswith("test_") and collection_path.is_file()
+    return True if quick and "mark.quick" not in collection_path.read_text() else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

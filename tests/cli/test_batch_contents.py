@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from commandline import SHALLOW
 from jaxstyle.cli.contents import contents_of
 from jaxstyle.cli.main import main
 from jaxstyle.errors import InputError
 
-QUICK = ["--size", "32", "--min-size", "32", "--steps", "1"]
+QUICK = ["--size", "32", "--min-size", "32", "--steps", "1", *SHALLOW]
 
 
 def encoded(kind):

@@ -14,6 +14,7 @@ pytest.importorskip("orbax.checkpoint")
 from commandline import SHALLOW, picture, pixels, refused, start
 from jaxstyle.cli import keeping, painting
 from jaxstyle.cli.claim import claimed
+from marks import slow
 
 COMMAND = ("transfer", "c.png", "s.png", "--size", "64", "--min-size", "44", "--steps", "3", *SHALLOW)  # two scales
 ALWAYS = ("--checkpoint", "kept", "--checkpoint-minutes", "1e-9")
@@ -48,7 +49,7 @@ def same_end(folder, *names):
         assert other[1:] == first[1:] and other[3] == "done"
 
 
-@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("solver", ["adam", slow("lbfgs"), slow("optax-lbfgs")])
 def test_stopped_it_goes_on_to_the_same_picture(call, folder, monkeypatch, solver):
     assert call(*COMMAND, *SOLVERS[solver], "-o", "whole.png").code == 0
     for after in (2, 4):
@@ -76,6 +77,7 @@ def test_killed_it_goes_on_from_what_was_saved_on_the_way(call, folder, monkeypa
     same_end(folder, "whole", "o")
 
 
+@pytest.mark.slow  # tests/engine/test_going_on.py has the same without the command line
 def test_in_tiles(call, folder, monkeypatch):
     picture(folder / "c.png", 3, size=(160, 129))
     command = (*COMMAND[:3], "--size", "160", "--min-size", "160", "--steps", "3", *SHALLOW, "--tile", "64")

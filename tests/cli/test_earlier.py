@@ -47,10 +47,19 @@ def refused(said: Said, *words: str, code: int = 2) -> None:
         assert word in said.err
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for what is painted once for all tests."""
+    return tmp_path_factory.mktemp("kept")
+
+
 @pytest.fixture
-def made(call: Callable[..., Said], folder: Path) -> dict[str, Any]:
+def made(call: Callable[..., Said], folder: Path, kept: Path) -> dict[str, Any]:
     """The record of a picture r.png, which the command line made."""
-    assert call("transfer", "c.png", "s.png", "-o", "r.png", *QUICK).code == 0
+    if not (kept / "r.png").exists():
+        assert call("transfer", "c.png", "s.png", "-o", kept / "r.png", *QUICK).code == 0
+    for name in ("r.json", "r.png"):
+        shutil.copy(kept / name, name)
     return read_record("r.png")
 
 

@@ -73,11 +73,11 @@ def test_the_name_of_a_result_of_a_pipe(call: Callable[..., Said], folder: Path,
     assert call("transfer", "-", "s.png", *OPTIONS).out == "stdin_s.png\n"
 
 
-def test_a_result_on_standard_output(folder: Path) -> None:
-    """In processes of their own, one after the other in a pipe."""
-    program = [sys.executable, "-m", "jaxstyle.cli", "transfer"]
-    assert subprocess.run([*program, "c.png", "s.png", "-o", "named.png", *OPTIONS], check=True).returncode == 0
+def test_a_result_on_standard_output(call: Callable[..., Said], folder: Path) -> None:
+    """In a process of its own, as in a pipe."""
+    assert call("transfer", "c.png", "s.png", "-o", "named.png", *OPTIONS).code == 0
     before = listing(folder)
+    program = [sys.executable, "-m", "jaxstyle.cli", "transfer"]
     with open("c.png", "rb") as content:
         said = subprocess.run([*program, "-", "s.png", "-o", "-", *QUICK], stdin=content, capture_output=True)
     assert said.returncode == 0 and listing(folder) == before

@@ -20,19 +20,27 @@ release_freed_memory()
 """
 
 
-def started(tmp_path: Path, lanes: int = 1, **environment: str) -> list[str]:
+def started(folder: Path, lanes: int = 1, **environment: str) -> list[str]:
     """The folder of compiled programs, how many devices there are, and whether freed memory is kept."""
     known = {name: value for name, value in os.environ.items() if not name.startswith(("XLA", "JAX_C", "JAX_P"))}
-    own = known | {"JAX_PLATFORMS": "cpu", "JAXSTYLE_CACHE": str(tmp_path / "cache")} | environment
+    own = known | {"JAX_PLATFORMS": "cpu", "JAXSTYLE_CACHE": str(folder / "cache")} | environment
     command = [sys.executable, "-c", ASK.format(lanes=lanes)]
     done = subprocess.run(command, env=own, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and done.stderr == "", done.stderr
     return done.stdout.split()
 
 
-def test_compiled_programs_are_kept_in_the_cache(tmp_path: Path) -> None:
-    assert started(tmp_path)[:2] == [str(tmp_path / "cache/compiled"), "1"]
-    assert (tmp_path / "cache/compiled").stat().st_mode & 0o777 == 0o700
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """The folder of a process without further settings, and what it found."""
+    folder = tmp_path_factory.mktemp("plain")
+    return folder, started(folder)
+
+
+def test_compiled_programs_are_kept_in_the_cache(plain: tuple[Path, list[str]]) -> None:
+    folder, found = plain
+    assert found[:2] == [str(folder / "cache/compiled"), "1"]
+    assert (folder / "cache/compiled").stat().st_mode & 0o777 == 0o700
 
 
 def test_a_cache_that_cannot_be_made_is_done_without(tmp_path: Path) -> None:
@@ -47,9 +55,11 @@ def test_each_core_is_a_device_where_lanes_run_side_by_side_unless_the_user_says
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the allocator is glibc's")
-def test_freed_memory_is_kept_unless_the_user_wants_the_systems_way(tmp_path: Path) -> None:
+def test_freed_memory_is_kept_unless_the_user_wants_the_systems_way(
+    tmp_path: Path, plain: tuple[Path, list[str]]
+) -> None:
     assert started(tmp_path, JAXSTYLE_MALLOC="system")[2] == "False"
-    assert started(tmp_path)[2] == str(platform.libc_ver()[0] == "glibc")
+    assert plain[1][2] == str(platform.libc_ver()[0] == "glibc")
 
 
 def test_hosts_that_are_not_there_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

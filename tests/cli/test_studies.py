@@ -102,6 +102,10 @@ def test_features(call: Callable[..., Said], folder: Path) -> None:
     assert [one["map"] for one in made["maps"]] == list(np.argsort(-strength)[:5])
     np.testing.assert_allclose([one["rms"] for one in made["maps"]], np.sort(strength)[::-1][:5], rtol=1e-4)
     assert made["shape"] == list(maps.shape)
+
+
+@pytest.mark.slow  # a figure of 64 maps
+def test_features_of_a_layer_with_fewer_maps_than_were_asked_for(call: Callable[..., Said], folder: Path) -> None:
     assert call("features", "c.png", "--layer", "conv1_1", "--count", "500", "--quiet") == (0, "c_conv1_1.png\n", "")
     assert [one["map"] for one in data("c_conv1_1.json")["maps"]] == list(range(64))
 

@@ -25,7 +25,7 @@ from marks import slow
 NET, CONTENT, STYLE = tiny.network(), np.asarray(tiny.picture(1, 34, 46)), np.asarray(tiny.picture(2))
 MARGIN = 6
 SIZES, CANVASES = [(24, 32), (34, 46)], [(32, 40), (46, 58)]  # of which each pair are the usual ones, from 32
-OBJECTIVE = Objective(("relu2_1",), ("relu1_1", "relu3_1"))
+OBJECTIVE = Objective(("relu2_1",), ("relu1_1", "relu2_1"))
 OPTIONS = {"network": NET, "objective": OBJECTIVE, "steps": 3, "min_size": 32, "solver": Adam()}
 SINGLE = OPTIONS | {"min_size": 46}
 MASKS = np.stack([np.linspace(0, 1, 46, dtype=np.float32)[None].repeat(34, 0), np.full((34, 46), 0.25, np.float32)])

@@ -67,11 +67,11 @@ def test_a_part_of_a_style_is_what_counts() -> None:
 
 
 def test_new_masks_compile_nothing_and_no_masks_leave_the_program_as_it_was() -> None:
-    transfer(masks=halves())
-    transfer()
+    transfer(masks=halves(), min_size=40)
+    transfer(min_size=40)
     with compilations() as count:
-        transfer(masks=halves(soft=9))
-        transfer(masks=None, style_masks=[None, None])
+        transfer(masks=halves(soft=9), min_size=40)
+        transfer(masks=None, style_masks=[None, None], min_size=40)
     assert count == [0]
     plain = jax.eval_shape(lambda: make_targets(NET, CONTENT, STYLES, objective=OBJECTIVE))
     assert plain.regions is None and len(jax.tree.leaves(plain)) == len(OBJECTIVE.style_layers) + 1
@@ -81,7 +81,7 @@ def test_new_masks_compile_nothing_and_no_masks_leave_the_program_as_it_was() ->
 def test_lanes_of_a_sweep_are_the_transfers(lanes: int) -> None:
     masks, mix = halves(soft=8) * np.float32(0.9), np.float32([[1, 1], [1, 4]])
     contents = np.stack([CONTENT, waves(8)])
-    options = {"network": NET, "objective": SHALLOW_OBJECTIVE, "steps": 2, "min_size": 28, "masks": masks}
+    options = {"network": NET, "objective": SHALLOW_OBJECTIVE, "steps": 2, "min_size": 40, "masks": masks}
     found = jaxstyle.sweep(contents, STYLES, weights=Weights(1.0, 100.0, 1.0, None, mix), lanes=lanes, **options)
     for i in range(2):
         one = jaxstyle.transfer(contents[i], STYLES, weights=Weights(1.0, 100.0, 1.0, None, mix[i]), **options)

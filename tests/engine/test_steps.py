@@ -17,8 +17,8 @@ from jaxstyle.engine.plan import make_plan
 from jaxstyle.objective import Objective, Weights, loss_terms
 from jaxstyle.solvers import Adam, Lbfgs, OptaxLbfgs
 from marks import slow
-from tiny import OBJECTIVE, compilations, picture
-from transfers import CONTENT, NET, SOLVERS, STYLE, WEIGHTS, same_terms, transfer
+from tiny import compilations, picture
+from transfers import CONTENT, NET, OBJECTIVE, SOLVERS, STYLE, WEIGHTS, same_terms, transfer
 
 
 def planned(content=CONTENT, styles=STYLE, **options):

@@ -20,7 +20,8 @@ from jaxstyle.errors import InputError
 from jaxstyle.objective import Objective, Weights, loss_terms
 from jaxstyle.solvers import Adam, Lbfgs
 from marks import slow
-from tiny import OBJECTIVE, compilations, network, picture
+from tiny import compilations, network, picture
+from transfers import OBJECTIVE
 
 HERE = Path(__file__).parent
 NET = network()
@@ -265,7 +266,7 @@ def test_lanes_on_eight_devices_equal_lanes_on_one(tmp_path):
 
 
 def test_as_many_lanes_run_as_fit_the_memory():
-    few = plan(weights=Weights(style=np.geomspace(1, 100, 8)))
+    few = plan(weights=Weights(style=np.geomspace(1, 100, 8)), min_size=64)
     one, four = bytes_for(few, 1), bytes_for(few, 4)
     assert 46 * 64 * 3 * 4 < one < four < 4.5 * one
     assert lanes_at_once(few) == 8 and lanes_at_once(few, available=10**12) == 8

@@ -12,6 +12,7 @@ from browsing import chromium
 from jaxstyle.report.contact_sheet import contact_sheet
 from jaxstyle.report.page import page_data, write_page
 from jaxstyle.report.summary import Source, Sweep
+from marks import slow
 from sheets import CONTENTS, HOSTILE, LONG, STEPS, STYLES, WEIGHTS, axis, cell, curves, make, put
 
 # -------------------------------------------------------------------------------------------------- in a real browser
@@ -330,7 +331,7 @@ def luminance(colour):
 @pytest.mark.parametrize(
     "axes", [[], [axis("seed", *range(9))], [WEIGHTS, CONTENTS], [axis("style", LONG, "b"), axis("seed", *range(30))],
              [STYLES, WEIGHTS, CONTENTS]], ids=lambda axes: "-".join(str(len(a.values)) for a in axes))  # fmt: skip
-@pytest.mark.parametrize("width", [390, 861])
+@pytest.mark.parametrize("width", [390, slow(861)])
 def test_no_page_is_wider_than_its_window(visit, tmp_path, axes, width):
     page = visit(make(tmp_path, axes, title=LONG), width=width, height=844, has_touch=True)
     page.locator("summary").click()

@@ -30,7 +30,11 @@ from tiny import OBJECTIVE, network, picture, x64
 STEPS = 80
 KINDS = [Lbfgs, OptaxLbfgs]
 SEARCHES = [
-    pytest.param(kind(line_search=search), id=f"{kind.__name__}-{search}")
+    pytest.param(
+        kind(line_search=search),
+        id=f"{kind.__name__}-{search}",
+        marks=[pytest.mark.slow] if (kind, search) == (OptaxLbfgs, "zoom") else [],
+    )
     for kind in KINDS
     for search in ("backtracking", "zoom")
 ]

@@ -10,12 +10,13 @@ from jaxstyle.losses import STYLE_LOSSES
 from jaxstyle.objective import default_objective
 from jaxstyle.pictures.color import rgb_to_lab
 from jaxstyle.studies import evaluate as module
-from jaxstyle.studies.evaluate import color_distance, evaluate, structure_distance, structure_layer
+from jaxstyle.studies.evaluate import evaluate, structure_distance, structure_layer
 from marks import slow
 from tiny import DEEP, features, network, picture
 
 IMAGE, CONTENT, STYLE = picture(1, 32, 40), picture(2, 32, 40), picture(3, 48, 32)
 NET = network(module=DEEP)
+color_distance = jax.jit(module.color_distance)  # its operations one by one take longer to compile
 
 
 def naive_structure(a, b):
@@ -29,9 +30,12 @@ def naive_structure(a, b):
     return total
 
 
+lab = jax.jit(rgb_to_lab)
+
+
 def naive_colors(a, b):
     """tr (S^1/2 T S^1/2)^1/2 is the sum of the roots of the eigenvalues of S T."""
-    a, b = (np.float64(rgb_to_lab(x)).reshape(-1, 3) for x in (a, b))
+    a, b = (np.float64(lab(x)).reshape(-1, 3) for x in (a, b))
     s, t = (np.cov(x.T, bias=True) for x in (a, b))
     cross = np.sqrt(np.maximum(np.linalg.eigvals(s @ t).real, 0)).sum()
     return np.sqrt(np.sum((a.mean(0) - b.mean(0)) ** 2) + np.trace(s + t) - 2 * cross)

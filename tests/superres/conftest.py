@@ -16,7 +16,7 @@ def rng() -> np.random.Generator:
 @pytest.fixture(scope="session")
 def upscaler() -> Upscaler:
     module = UpscaleNetwork(width=6, blocks=2)
-    params = jax.tree.map(np.asarray, initial(module, jax.random.key(1)))
+    params = jax.tree.map(np.asarray, jax.jit(lambda key: initial(module, key))(jax.random.key(1)))
     rng = np.random.default_rng(2)
     noisy = {
         name: {key: (x + 0.05 * rng.standard_normal(x.shape)).astype(np.float32) for key, x in layer.items()}

@@ -60,7 +60,7 @@ def step(state, batch, number):
 
 
 def run(photos, folder, steps, settings=None, **how):
-    how = {"look_every": 2, "save_every": 3} | how
+    how = {"look_every": 2, "save_every": 9} | how
     start = {"w": jnp.zeros(3)}
     return train(start, step, batches(photos), steps=steps, folder=folder, settings=settings or {"rate": 1}, **how)
 
@@ -80,9 +80,9 @@ def test_taken_up_again_it_ends_with_the_same_numbers(photos, tmp_path):
 
     for at in (4, 8):  # between two checkpoints, each time
         with pytest.raises(Killed):
-            run(photos, tmp_path / "two", 11, on_look=kill(at))
+            run(photos, tmp_path / "two", 11, save_every=3, on_look=kill(at))
     begun = []
-    resumed = run(photos, tmp_path / "two", 11, on_look=lambda look: begun.append(look.begun))
+    resumed = run(photos, tmp_path / "two", 11, save_every=3, on_look=lambda look: begun.append(look.begun))
     assert begun[0] == 6
     np.testing.assert_array_equal(resumed["w"], whole["w"])
 

@@ -12,14 +12,22 @@ from jaxstyle.errors import InputError
 from jaxstyle.networks import ARCHITECTURES, PREPROCESSING
 from jaxstyle.weights import convert, load_network, save_weights
 from layouts import old_names, torch_features, write_keras
+from marks import slow
 
-# Network, layout, and the epsilon of its batch normalisation.
-FILES = {
-    "alexnet": ("alexnet.pth", "alexnet.safetensors"),
-    "densenet121": ("old.pth", "new.safetensors", "slashes.h5", "plain.h5"),
-    "vgg19_bn": ("vgg19_bn.pth", "vgg19_bn.safetensors"),
-    "vgg16": ("vgg16.pth", "vgg16.safetensors", "vgg16.h5"),
-}
+# Network and layout.
+FILES = [
+    ("alexnet", "alexnet.pth"),
+    ("alexnet", "alexnet.safetensors"),
+    ("densenet121", "old.pth"),
+    slow("densenet121", "new.safetensors"),
+    slow("densenet121", "slashes.h5"),
+    slow("densenet121", "plain.h5"),
+    ("vgg19_bn", "vgg19_bn.pth"),
+    slow("vgg19_bn", "vgg19_bn.safetensors"),
+    slow("vgg16", "vgg16.pth"),
+    slow("vgg16", "vgg16.safetensors"),
+    ("vgg16", "vgg16.h5"),
+]
 
 
 def write(folder: Path, network: str, name: str) -> Path:
@@ -42,27 +50,23 @@ def write(folder: Path, network: str, name: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("network", FILES)
-def test_features_equal_torch_at_every_layer_from_every_layout(network: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("network", "name"), FILES, ids=lambda x: x)
+def test_features_equal_torch_at_every_layer_from_every_layout(network: str, name: str, tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    for name in FILES[network]:
-        path = write(tmp_path, network, name)
-        net = load_network(network, path)
-        assert net.preprocessing == ("keras" if name == "vgg16.h5" else "torchvision")
-        epsilon = 1.001e-5 if name.endswith(".h5") else 1e-5
-        seen = np.asarray(PREPROCESSING[net.preprocessing](IMAGE))
-        expected = torch_features(network, tensors(network), seen, epsilon=epsilon)
-        found = features(net, IMAGE, layers=net.layer_names)
-        assert set(expected) == set(net.layer_names)
-        for layer, value in expected.items():
-            close(found[layer], value, f"{name} {layer}")
-        path.unlink()
+    net = load_network(network, write(tmp_path, network, name))
+    assert net.preprocessing == ("keras" if name == "vgg16.h5" else "torchvision")
+    epsilon = 1.001e-5 if name.endswith(".h5") else 1e-5
+    seen = np.asarray(PREPROCESSING[net.preprocessing](IMAGE))
+    expected = torch_features(network, tensors(network), seen, epsilon=epsilon)
+    found = features(net, IMAGE, layers=net.layer_names)
+    assert set(expected) == set(net.layer_names)
+    for layer, value in expected.items():
+        close(found[layer], value, f"{name} {layer}")
 
 
-@pytest.mark.slow
 def test_both_layouts_of_densenet_hold_the_same_parameters(tmp_path: Path) -> None:
     """But for their epsilons, of which the one is a thousandth larger; and so have the same features, as torch has."""
-    names = ("new.safetensors", "slashes.h5", "plain.h5")
+    names = ("old.pth", "new.safetensors", "slashes.h5", "plain.h5")
     nets = [load_network("densenet121", write(tmp_path, "densenet121", name)) for name in names]
     for other in nets[1:]:
         assert other.preprocessing == nets[0].preprocessing and list(other.params) == list(nets[0].params)

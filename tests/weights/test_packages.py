@@ -154,6 +154,7 @@ def test_features_of_vgg19_are_torchs(tmp_path: Path) -> None:
     assert_torchs_features(write_bin(tmp_path / "a.bin", tensors), tensors)
 
 
+@pytest.mark.slow
 def test_features_of_the_real_weights(shared: Path, tmp_path: Path) -> None:
     npz = shared / "weights" / "vgg19_oxford_8bit.npz"
     tensors = shared_tensors(npz)
