@@ -62,7 +62,7 @@ def test_the_mirror_image():
 
 
 def test_scales_have_margins_in_proportion():
-    sizes = scale_sizes(384, 512)
+    sizes = scale_sizes(384, 512, min_size=128)
     plain, wide = (scales_of(sizes, margin=margin) for margin in (0, 24))
     assert [scale.size for scale in plain] == [scale.picture for scale in wide] == sizes
     assert [scale.margin for scale in wide] == [6, 9, 12, 17, 24] and {scale.full for scale in wide} == {560}
