@@ -76,14 +76,15 @@ def file_record(picture: Picture | MaskFile) -> dict[str, str]:
 
 
 def made_from(record: Mapping[str, Any]) -> Any:
-    """What must be equal for two pictures to be the same, as plain values: all but names, versions and device. None for
-    a record that is not one of a transfer."""
+    """What must be equal for two pictures to be the same, as plain values: all but names, versions and device, and
+    settings of None, which an earlier version may not have had. None for a record that is not one of a transfer."""
     try:
         pictures = [record["content"], *record["styles"], record["init"]]
         hashes = [picture and picture["sha256"] for picture in pictures]
         masks = {name: [mask and mask["sha256"] for mask in record[name]] for name in MASKS if record.get(name)}
-        return plain_values([hashes, record["settings"], record["weights"]["sha256"], *([masks] if masks else [])])
-    except (KeyError, TypeError):
+        settings = {name: value for name, value in record["settings"].items() if value is not None}
+        return plain_values([hashes, settings, record["weights"]["sha256"], *([masks] if masks else [])])
+    except (AttributeError, KeyError, TypeError):
         return None
 
 

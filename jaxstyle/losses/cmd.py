@@ -51,7 +51,7 @@ def cmd_loss(features: Features, target: CentralMoments, *, mask: Mask | None = 
     """Central moment discrepancy: |c_k - c'_k|^2 / (|c_k|^2 + |c'_k|^2) of the moments of order k = 1 to 5, averaged
     over the orders.
 
-    After Kalischek, Wegner and Schindler (2021), https://arxiv.org/abs/2103.08207, who add the distances themselves:
+    After Kalischek, Wegner and Schindler (2021), https://arxiv.org/abs/2103.07208, who add the distances themselves:
     these have no gradient at the target, and all but vanish for the higher orders. Relative, each order counts alike;
     to both pictures, lest the fifth moment of a style without contrast, nearly zero, outweigh all else. What is below
     that of channels with a deviation of 0.03 counts as zero. 0 at the target, near 1 for features of zero.

