@@ -155,6 +155,7 @@ def test_a_step_that_does_not_fit(start, tmp_path, monkeypatch):
     assert said.code == 2 and "a smaller --batch or --crop helps" in said.err
 
 
+@pytest.mark.slow
 def test_a_network_is_ours_and_may_be_replaced(start, tmp_path):
     shipped = load_styles()  # as a training leaves one
     save_styles(tmp_path / "x.h5", shipped, [{}] * len(shipped.styles))

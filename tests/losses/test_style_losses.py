@@ -161,6 +161,23 @@ def test_a_small_step_against_the_gradient_is_an_improvement(name):
     assert float(value) * 0.9985 < float(loss(x - step * gradient, target)) < float(value) * 0.9995
 
 
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("positions", "channels"), [((8, 11), 5), ((3, 4), 24)], ids=["many", "few"])
+def test_near_the_target_too_values_and_gradients_are_those_of_float64(name, positions, channels):
+    """With fewer positions than channels as well."""
+    t = features(25, *positions, channels)
+    x = np.float32(t + 0.01 * np.random.default_rng(26).normal(size=t.shape))
+    statistic = COMPILED[name].statistic
+    value, gradient = GRADIENTS[name](jnp.asarray(x), statistic(jnp.asarray(t)))
+    with x64():
+        target = statistic(jnp.asarray(t, jnp.float64))
+        exact, slope = GRADIENTS[name](jnp.asarray(x, jnp.float64), target)
+        slope = np.asarray(slope)
+    assert 0 < float(exact) < 1e-2
+    np.testing.assert_allclose(float(value), float(exact), rtol=1e-3)
+    assert np.linalg.norm(np.asarray(gradient) - slope) < 5e-3 * np.linalg.norm(slope)
+
+
 def awkward(seed):
     """Features with a silent channel, a constant one, and silent positions."""
     x = features(seed)
