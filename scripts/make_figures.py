@@ -54,7 +54,7 @@ def transfers() -> None:
 
 
 def losses() -> None:
-    """The style losses on one pair, 40 steps of L-BFGS at each size: two rows of three."""
+    """The style losses on one pair, with the usual steps: two rows of three."""
     network = jaxstyle.load_network("compact")
     content, style = (jaxstyle.load_image(DEMO / f"{name}.jpg", 256) for name in ("content", "style_strokes"))
     results = []
