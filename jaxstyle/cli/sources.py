@@ -16,7 +16,6 @@ from jaxstyle.pictures.read import MAX_SIDE, MIN_SIDE, Held, Picture, load_pictu
 from jaxstyle.presets import PRESETS
 
 LARGE = 6000  # long side in pixels above which the room for a result is asked after before pictures are read
-
 LONGEST_STEM = 100  # bytes of each picture's name in the default name of a result; a file's name has 255
 
 Read = Callable[[str, int | None], Picture]
@@ -63,14 +62,14 @@ def _check_room(options: TransferOptions, size: int) -> None:
     from jaxstyle.cli.machine import available_memory
     from jaxstyle.cli.resolve import resolve, solver_of
     from jaxstyle.engine.memory import check_least
+    from jaxstyle.engine.scales import scaled_size
 
     available = available_memory()
     if available is None or jax.default_backend() != "cpu":  # accelerators have a memory of their own
         return
     assert options.content is not None
     own = own_size(source(options.content), large=True)
-    height, width = (max(1, round(side * size / max(own))) for side in own)
-    check_least((height, width), solver_of(resolve(options, size)), available)
+    check_least(scaled_size(own, size / max(own), smallest=1), solver_of(resolve(options, size)), available)
 
 
 def read_pictures(options: TransferOptions, out: Path, *, read: Read | None = None) -> Sources:

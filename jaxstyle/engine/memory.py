@@ -47,7 +47,7 @@ def bytes_needed(plan: Plan) -> int:
     if tiled or (plan.program.solver.has_inner_loop and plan.on_cpu):
         largest += _state(plan) // _shares(plan)  # which is beside the programs, in none of them
     if tiled:
-        largest += HELD * 4 * 3 * math.prod(plan.scales[-1].size)
+        largest += _held(plan.scales[-1].size)
     return largest
 
 
@@ -82,7 +82,7 @@ def in_memory(plan: Plan, *, available: int | None = None) -> Plan:
 def check_least(size: tuple[int, int], solver: Solver, available: int) -> None:
     """Raises `InputError` where a picture of this (height, width) cannot be painted even in tiles: where the solver's
     state, and the pictures held beside it, are more than the bytes there are. Needs no picture and no compiler."""
-    needed = _state_of(solver, size) + HELD * 4 * 3 * math.prod(size)
+    needed = _state_of(solver, size) + _held(size)
     if needed <= available:
         return
     height, width = size
@@ -155,6 +155,11 @@ def _state_of(solver: Solver, size: tuple[int, int]) -> int:
 
     found = jax.eval_shape(lambda image: solver.init(evaluated, image), image)
     return sum(math.prod(x.shape) * x.dtype.itemsize for x in jax.tree.leaves(found))
+
+
+def _held(size: tuple[int, int]) -> int:
+    """Bytes of the pictures of this (height, width) that are held beside programs and state."""
+    return HELD * 4 * 3 * math.prod(size)
 
 
 def _where(plan: Plan, size: tuple[int, int]) -> jax.sharding.Sharding | None:

@@ -83,13 +83,11 @@ def _begun(inputs: Inputs, before: Array | None, program: Program, scale: Scale,
     """The image to begin with."""
     axis = functools.partial(axis_of, program.batched or frozenset())
     if before is not None:
-        source = axes_of = None
-        if inputs.start is not None:
-            source, axes_of = inputs.start, axis("start")
-        elif program.init == "content":
-            source, axes_of = inputs.content, axis("content")
+        # The picture that the coarsest scale began with: with other named starts there was none.
+        source = inputs.content if program.init == "content" else inputs.start
+        along = axis("content" if program.init == "content" else "start")
         enlarged = functools.partial(enlarge, size=scale.size)
-        return program.spread(mapped(enlarged, None if batch is None else 0, axes_of)(before, source))
+        return program.spread(mapped(enlarged, None if batch is None else 0, along)(before, source))
 
     def begin(key: Key, start: Picture | None, content: Picture, styles: Sequence[Picture]) -> Image:
         init = program.init if start is None else start

@@ -46,8 +46,7 @@ def scale_sizes(
 
     Args:
       height, width: of the result.
-      min_size: long side below which no scale goes; None for half the long side, but at least
-        128 and at most 180; the long side itself for a single scale.
+      min_size: long side below which no scale goes; None for `usual_coarsest`, the long side itself for a single scale.
       smallest: what no side is below; that of a narrow picture keeps it, out of proportion.
     """
     long_side = max(height, width)

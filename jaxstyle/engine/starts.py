@@ -51,8 +51,8 @@ def enlarge(image: Image, source: Picture | None, *, size: tuple[int, int]) -> F
 
     What of the source, the picture that the coarsest scale began with, the coarser grid could not hold is added: the
     difference between it and its own reduction enlarged, a band of its Laplacian pyramid, as in STROTSS (Kolkin et al.
-    2019, https://arxiv.org/abs/1904.12785). With these details ready, the loss is in three quarters of the steps where
-    it is without. With None for the source the image is enlarged alone.
+    2019, https://arxiv.org/abs/1904.12785). With these details ready a scale needs fewer steps. With None for the
+    source the image is enlarged alone.
     """
     enlarged = sized(image, size)
     if source is None:

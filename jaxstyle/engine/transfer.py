@@ -43,9 +43,9 @@ def transfer(
 
     At each scale the pictures are resized alike, `steps` steps are taken, and the result, enlarged, is the start of
     the next scale; a start that is a picture, the content say, brings the details that the coarser scale could not
-    hold. The solver begins anew at each scale: moments and curvature of a coarser grid mean little on a
-    finer one, and its first steps are short. Large shapes settle at the coarse scales, where they are a few pixels
-    wide and steps are cheap.
+    hold. The solver begins anew at each scale: moments and curvature of a coarser grid mean little on a finer one, and
+    its first steps are short. Large shapes settle at the coarse scales, where they are a few pixels wide and steps are
+    cheap.
 
     Args:
       content: (h, w, 3), in [0, 1]; the result has its size.

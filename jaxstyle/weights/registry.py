@@ -108,11 +108,11 @@ def entry_of(network: str, source: str | None) -> WeightsInfo:
     """
     architecture(network)
     sources = {entry.source: entry for entry in fetchable() if entry.network == network}
-    source = next(iter(sources), None) if source is None else source
     if not sources:
         raise InputError(f"{network} is not on this machine and cannot be fetched; --weights FILE names a file of it")
+    source = next(iter(sources)) if source is None else source
     if source not in sources:
-        known = ", ".join(sources) + nearest(str(source), sources)
+        known = ", ".join(sources) + nearest(source, sources)
         raise InputError(f"{network} has no source {source!r}; it has {known}")
     return sources[source]
 

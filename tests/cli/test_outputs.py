@@ -298,11 +298,8 @@ def test_what_commands_leave_is_theirs_to_replace(call: Callable[..., Said], fol
         assert call("transfer", "c.png", "s.png", "-o", "x.webp", "--save-every", "1", *line).code == 0
         assert call("batch", "in", "--style", "s.png", "-o", "d", *line).code == 0
     assert call("sweep", "c.png", "s.png", "-o", "e", *QUICK, *SHALLOW).code == 0
-    for name in ("f.png", "f.pdf", "f.json"):
-        ours(folder / name)
-    for path in folder.glob("figure.*"):  # what the PDF came with
-        path.unlink()
-    assert call("features", "c.png", "--layer", "relu1_1", "-o", "f.png", "--quiet", "--count", "2").code == 0
+    for _ in range(2):
+        assert call("features", "c.png", "--layer", "relu1_1", "-o", "f.png", "--quiet", "--count", "2").code == 0
     made = set(contents(folder)) - {"c.png", "s.png", "in/0001.jpg", "in/0002.jpg"}
     assert len(made) == 2 + 2 + 7 + 5 + 3
     assert all(module.is_ours(folder / name) for name in made), made

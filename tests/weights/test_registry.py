@@ -24,6 +24,7 @@ def test_the_registry() -> None:
         ("vgg16", "keras"), ("vgg16", "torchvision"), ("vgg19_bn", "torchvision"), ("alexnet", "torchvision"),
         ("densenet121", "keras"), ("densenet121", "torchvision"),
     ]  # fmt: skip
+    assert {e.network for e in entries} == {"compact", "vgg19", "vgg16", "vgg19_bn", "alexnet", "densenet121"}
     assert {entry.network for entry in entries} <= {*defaults.NETWORKS}  # others come as files
     for entry in entries:
         assert entry.network in ARCHITECTURES and entry.preprocessing in PREPROCESSING
