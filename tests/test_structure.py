@@ -138,8 +138,10 @@ def test_only_the_command_line_prints():
 
 
 def test_a_foreign_library_is_known_to_one_room():
+    imported = {name: {room(module) for module in imports(tree)} for name, tree in TREES.items()}
+
     def users(library):
-        return {name for name, tree in TREES.items() if library in {room(module) for module in imports(tree)}}
+        return {name for name, found in imported.items() if library in found}
 
     def rooms(library):
         return {room(name) for name in users(library)}

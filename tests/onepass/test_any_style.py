@@ -24,7 +24,6 @@ def test_windows_sum_to_one(spacing):
     np.testing.assert_allclose(window[:spacing] + window[spacing:], 1, atol=1e-6)
 
 
-@pytest.mark.quick
 @pytest.mark.parametrize("spacing", [1, 2, 4])
 def test_decoding_is_a_sum_of_windowed_squares(spacing):
     """Against a loop over positions in float64."""

@@ -3,13 +3,10 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
 from jaxstyle.losses import Moments
 from jaxstyle.losses import moments as describe
 from jaxstyle.onepass.transforms import mixed, roots, whiten_and_colour
-
-pytestmark = pytest.mark.quick
 
 
 def features(seed, channels=12, side=24):

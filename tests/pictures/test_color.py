@@ -10,8 +10,6 @@ from jaxstyle import defaults
 from jaxstyle.pictures import color as colors
 from tiny import picture
 
-pytestmark = pytest.mark.quick
-
 STYLE, CONTENT = np.asarray(picture(1)), np.asarray(picture(2, 24, 28))
 SAME = np.asarray(picture(3))  # of the size of `STYLE`
 

@@ -9,8 +9,6 @@ from jaxstyle.report.contact_sheet_layout import Caption, lay_out
 from jaxstyle.report.summary import places
 from sheets import CONTENTS, LONG, STYLES, WEIGHTS, axis, boxes_of
 
-pytestmark = pytest.mark.quick
-
 
 def ink_of(label):
     """The box of what is drawn of a label's text."""

@@ -13,8 +13,6 @@ from jaxstyle.superres.files import load_upscaler, save_upscaler
 from jaxstyle.superres.network import Upscaler
 from jaxstyle.weights.registry import shipped
 
-pytestmark = pytest.mark.quick
-
 
 @pytest.fixture
 def file(tmp_path, upscaler):

@@ -9,9 +9,6 @@ from jaxstyle.superres.bicubic import enlarge_bicubic
 from jaxstyle.superres.files import initial
 from jaxstyle.superres.network import UpscaleNetwork, Upscaler
 
-pytestmark = pytest.mark.quick
-
-
 # As one program, which compiles faster than its operations do one by one.
 bicubic = jax.jit(enlarge_bicubic, static_argnums=1)
 

@@ -11,8 +11,6 @@ from jaxstyle.pictures.tiles import spans
 from jaxstyle.superres.bicubic import enlarge_bicubic
 from jaxstyle.superres.upscale import upscale, upscale_in_tiles, upscale_plane
 
-pytestmark = pytest.mark.quick
-
 
 @pytest.fixture
 def image(rng):

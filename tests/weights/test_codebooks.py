@@ -18,8 +18,6 @@ from jaxstyle.networks.vgg import VGG
 from jaxstyle.weights import convert, describe, formats, load_network, save_weights, show
 from jaxstyle.weights.codebooks import Codebook, codebook_of, described
 
-pytestmark = pytest.mark.quick
-
 TINY = VGG(depths=(2, 1), widths=(4, 6))
 ABOUT = {"network": "tiny", "preprocessing": "keras", "source": "nowhere", "licence": "none"}
 
