@@ -121,7 +121,7 @@ def run(
 
     Args:
       plan: what to run.
-      on_progress: called with a `Progress` after each chunk of steps.
+      on_progress: called with a `Progress` after each chunk of steps, and where it goes on.
       begin: where an earlier run of a plan alike stood, from which this one goes on; None: from the start.
       on_stand: called with where the run stands, before it is known whether the losses of the chunk are finite.
 
@@ -151,6 +151,8 @@ def run(
             shown = functools.partial(_shown, runner.targets.regions, scale.margin)
             before = tuple(infos)
             report = _reporter(plan, number, before, shown, on_progress)
+            if new:  # the earlier run may have ended before it was reported
+                report(runner.first, new)
 
             def stand(state: State, new: list[Info], number: int = number, before: tuple[Info, ...] = before) -> None:
                 if on_stand:

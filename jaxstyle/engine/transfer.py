@@ -79,7 +79,7 @@ def transfer(
       devices: how many the picture is spread over, by rows, in as much less memory on each; None for as many of this
         host's accelerators as a large picture is worth, one for each 2^18 pixels. With more than this host has, all
         hosts are to make the same call (`jax.distributed`).
-      on_progress: called with a `Progress` at each of these looks.
+      on_progress: called with a `Progress` at each of these looks, and of where it goes on.
       begin: where an earlier transfer with the same arguments stood; this one goes on from there, to the same end.
         None: from the start.
       on_stand: called with where the transfer stands, a `Stand`, just before each of these looks. Its arrays are to be

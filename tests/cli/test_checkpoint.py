@@ -77,6 +77,21 @@ def test_killed_it_goes_on_from_what_was_saved_on_the_way(call, folder, monkeypa
     same_end(folder, "whole", "o")
 
 
+def test_a_picture_on_the_way_is_not_missing_where_the_checkpoint_was_the_last_thing_written(call, folder, monkeypatch):
+    every = (*COMMAND, *SOLVERS["adam"], "-o", "o.png", *ALWAYS, "--save-every", "1", "--quiet")
+
+    def killed(*_):
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(painting, "numbered", killed)
+        with pytest.raises(Killed):
+            call(*every)
+    assert [path.name for path in (folder / "kept").iterdir()] == ["1"]
+    assert call(*every).code == 0
+    assert sorted(path.name for path in folder.glob("o_*.png")) == [f"o_{step:05d}.png" for step in range(1, 7)]
+
+
 @pytest.mark.slow  # tests/engine/test_going_on.py has the same without the command line
 def test_in_tiles(call, folder, monkeypatch):
     picture(folder / "c.png", 3, size=(160, 129))
