@@ -51,6 +51,7 @@ class EvaluateOptions(Telling, Reading):
       styles: the same (default: as their records say)
       mix: one number for each STYLE (default: as their records say, or equal)
       networks: that look at them (default: vgg19 where it is on this machine, else compact)
+      weights: weights of the one that --network names: .h5, .keras, .pth, .safetensors or .whl
       style_loss: of the style's distance
       size: long side in pixels at which they are measured (default: their own, at most {SIZE})
       quiet: no progress
@@ -61,6 +62,7 @@ class EvaluateOptions(Telling, Reading):
     styles: Annotated[tuple[str, ...] | None, Several(Text("FILE")), Named("--style")] = None
     mix: Annotated[tuple[float, ...] | None, Mix(SHARE)] = None
     networks: Annotated[tuple[str, ...], Several(NETWORK), Named("--network"), FIXED] = ()
+    weights: Annotated[str | None, Text("FILE")] = None
     style_loss: Annotated[str, STYLE_LOSS] = "gram"
     size: Annotated[int | None, SIDE] = None
     quiet: bool = False
@@ -171,11 +173,12 @@ def _networks(options: EvaluateOptions) -> dict[str, "Network"]:
         (defaults.FULL_NETWORK if at_hand(defaults.FULL_NETWORK) is not None else defaults.NETWORK),
     )
     missing = [name for name in chosen if at_hand(name) is None]
-    if missing:
+    if missing and options.weights is None:
         fetch = "; ".join(f"jaxstyle weights fetch {name}" for name in missing)
         raise InputError(f"not on this machine: {', '.join(missing)} ({fetch})")
     start_jax()
-    return {name: open_network(NetworkSettings(network=name), options.quiet) for name in chosen}
+    settings = [NetworkSettings(network=name, weights=options.weights) for name in chosen]
+    return {one.network: open_network(one, options.quiet) for one in settings}
 
 
 def _measured(

@@ -15,7 +15,7 @@ import jaxstyle
 from commandline import QUICK, Said, Stream, listing, picture, refused
 from jaxstyle import defaults
 from jaxstyle.cli import evaluating
-from jaxstyle.weights import load_network
+from jaxstyle.weights import load_network, save_weights
 
 PAIR = ("--content", "c.png", "--style", "s.png")
 
@@ -49,6 +49,28 @@ def test_the_facts_are_the_librarys_numbers(call: Callable[..., Said], folder: P
     assert table[0].split() == ["compact"]
     assert float(rows["SSIM, higher"]) == pytest.approx(float(expected.ssim), rel=1e-3)
     assert sum(line.startswith("  relu") for line in table) == len(expected.content) + len(expected.style)
+
+
+def test_a_file_of_weights(call: Callable[..., Said], folder: Path) -> None:
+    """Equal weights from a file see the same; others do not."""
+    picture(folder / "r.png", 5)
+    line, net = ("evaluate", "r.png", *PAIR, "--size", "48", "--json"), load_network("compact")
+    about = {"network": "compact", "preprocessing": "keras", "source": "a test", "licence": "none"}
+    save_weights(folder / "same.h5", net.params, **about)
+    save_weights(folder / "other.h5", jax.tree.map(lambda x: x * 1.1, net.params), **about)
+    shipped, same, other = (
+        json.loads(call(*line, *more).out)["summary"]["compact"]
+        for more in (
+            ("--network", "compact"),
+            ("--network", "compact", "--weights", "same.h5"),
+            ("--network", "compact", "--weights", "other.h5"),
+        )
+    )
+    assert same["style"]["mean"] == pytest.approx(shipped["style"]["mean"], rel=1e-5)
+    assert abs(other["style"]["mean"] / shipped["style"]["mean"] - 1) > 1e-3
+    for names in ((), ("--network", "compact", "vgg19")):
+        refused(call(*line, *names, "--weights", "same.h5"), 2, "--weights is a file of one network")
+    refused(call(*line, "--network", "compact", "--weights", "none.h5"), 2, "none.h5")
 
 
 def test_a_picture_through_a_pipe(call: Callable[..., Said], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,4 +22,6 @@ def run(options: Options) -> int:
         raise InputError("--mix is for several styles that are given; name them with --style")
     if len(set(options.networks)) < len(options.networks):
         raise InputError(f"--network has one twice: {' '.join(options.networks)}; each once")
+    if options.weights is not None and len(options.networks) != 1:
+        raise InputError("--weights is a file of one network; name that with --network")
     return evaluate_all(options)
