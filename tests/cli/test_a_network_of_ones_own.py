@@ -92,6 +92,7 @@ def test_the_command_line_knows_the_network_of_the_page(folder: Path) -> None:
     refused(other, 2, "pebble.safetensors holds pebble, not vgg19")
 
 
+@pytest.mark.slow
 def test_python_needs_the_file_of_the_page_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its features are torch's."""
     file, _, use = page_blocks()

@@ -124,6 +124,7 @@ def test_the_same_command_again_runs_nothing(call: Callable[..., Said], monkeypa
     assert {path.name: path.stat().st_mtime_ns for path in Path("out").glob("cell*")} == before
 
 
+@pytest.mark.slow
 def test_only_what_is_missing_or_of_another_make_runs(
     call: Callable[..., Said],
     monkeypatch: pytest.MonkeyPatch,

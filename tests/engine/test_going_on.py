@@ -49,6 +49,7 @@ def test_in_tiles_too(solver):
     same(transfer(begin=stands[1], **(USUAL | options)), whole)
 
 
+@pytest.mark.slow
 def test_with_masks_an_average_a_margin_and_a_start_from_noise():
     options = {
         "styles": [picture(2), picture(3)],

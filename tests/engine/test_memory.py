@@ -40,6 +40,7 @@ def test_a_transfer_that_does_not_fit_is_refused_before_it_runs_with_the_largest
     assert transfer(memory=10**12, **settings).image.shape == (96, 128, 3)
 
 
+@pytest.mark.slow
 def test_no_size_is_tried_that_the_network_cannot_take():
     module = DenseNet(depths=(1, 1, 1, 1), growth=4, width=8)  # of 31 pixels its last block has none
     params = {name: {key: jnp.ones(x) for key, x in shapes.items()} for name, shapes in module.parameter_shapes.items()}

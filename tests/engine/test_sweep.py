@@ -265,6 +265,7 @@ def test_lanes_on_eight_devices_equal_lanes_on_one(tmp_path):
 # --------------------------------------------------------------------------------------------------- memory, divergence
 
 
+@pytest.mark.slow
 def test_as_many_lanes_run_as_fit_the_memory():
     few = plan(weights=Weights(style=np.geomspace(1, 100, 8)), min_size=64)
     one, four = bytes_for(few, 1), bytes_for(few, 4)

@@ -89,7 +89,7 @@ def test_the_formulae_of_published_programs_too(preset):
 
 
 @pytest.mark.parametrize(
-    "options", [slow({"padding": "edge"}), {"padding": "reflect"}, slow({"pooling": "average"})], ids=str
+    "options", [slow({"padding": "edge"}), slow({"padding": "reflect"}), slow({"pooling": "average"})], ids=str
 )
 def test_what_the_network_does_at_the_border_it_does_there_only(options):
     with x64():
@@ -241,7 +241,7 @@ OPTIONS = {
 }
 
 
-@pytest.mark.parametrize("solver", [Adam(rate=0.02), Lbfgs(), slow(OptaxLbfgs())], ids=lambda x: type(x).__name__)
+@pytest.mark.parametrize("solver", [slow(Adam(rate=0.02)), Lbfgs(), slow(OptaxLbfgs())], ids=lambda x: type(x).__name__)
 def test_a_transfer_in_tiles_is_the_transfer(solver):
     content, styles, seen = picture(1, 120, 107), [picture(2, 150, 90), picture(3, 50, 60)], []
     options = {**OPTIONS, "solver": solver, "average": 0.5, "min_size": 85 if isinstance(solver, Adam) else 120}

@@ -6,6 +6,8 @@ import subprocess
 import tarfile
 from pathlib import Path
 
+import pytest
+
 SCRIPT = Path(__file__).parents[2] / "scripts" / "accelerator_day.sh"
 PYTHON = """#!/bin/sh
 case "$*" in
@@ -16,6 +18,7 @@ esac
 """
 
 
+@pytest.mark.slow
 def test_parts_by_themselves(tmp_path):
     python, weights, out = tmp_path / "python", tmp_path / "w.h5", tmp_path / "out"
     python.write_text(PYTHON)

@@ -160,6 +160,7 @@ class Narrow(UpscaleNetwork):
     blocks: int = 1
 
 
+@pytest.mark.slow
 def test_the_command_trains_writes_and_goes_on(call, folder, photos, monkeypatch):
     from PIL import Image
 
