@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
 from jaxstyle import defaults
-from jaxstyle.cli.values import Kind
+from jaxstyle.cli.values import Choice, Kind
 from jaxstyle.errors import InputError, nearest
 
 Options = TypeVar("Options")
@@ -133,9 +133,21 @@ def fields_of(options: type) -> dict[str, Field]:
         told = helps.get(field.name, "")
         if takes is not None and not required and field.default not in (None, ()) and "(default" not in told:
             told = f"{told} (default: {' '.join(_words(takes, field.default))})".strip()
+        told = _with_names(told, takes)
         varies = takes is not None and FIXED not in extras
         found[field.name] = Field(field.name, takes, names, told, required, varies)
     return found
+
+
+def _with_names(told: str, takes: Any) -> str:
+    """A help with the names that there are to choose from, where it does not say them."""
+    kind = takes.kind if isinstance(takes, Several | Positional) else takes
+    if not isinstance(kind, Choice) or all(name in told for name in kind.names):
+        return told
+    text, mark, default = told.partition("(default")
+    *others, last = kind.names
+    names = f"{', '.join(others)} or {last}" if others else last
+    return f"{': '.join(filter(None, (text.strip(), names)))} {mark}{default}".strip()
 
 
 def groups_of(options: type) -> dict[str, type]:

@@ -148,7 +148,7 @@ def test_the_help_is_the_docstrings(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     assert text.startswith("usage: jaxstyle this [-h]") and "What it is.\n\nMore of it." in text
     lines = " ".join(text.split())
-    assert "--hue NAME which one, of many (default: red)" in lines
+    assert "--hue NAME which one, of many: red or blue (default: red)" in lines
     assert f"50 % is enough (default: {defaults.STEPS})" in lines  # a default of `jaxstyle.defaults`, by its name there
     assert re.search("-o(?: OUT)?, --out OUT where it goes", lines) and "FIRST the first one" in lines  # as of 3.13
     assert "--sides N [N ...] of each one (default: 3)" in lines
@@ -183,7 +183,7 @@ def test_a_dataclass_is_described_by_its_own_fields_and_its_groups() -> None:
     fields = fields_of(Both)
     assert list(fields) == ["hue", "depth", "sides", "table", "paper", "flat"]
     assert [name for name, field in fields.items() if field.varies] == ["hue", "depth", "sides", "table"]
-    assert fields["hue"].help == "which one, of many (default: red)"
+    assert fields["hue"].help == "which one, of many: red or blue (default: red)"
 
 
 def test_words_of_a_value_are_read_as_that_value() -> None:
@@ -274,3 +274,13 @@ def test_nothing_private_of_argparse_is_used() -> None:
     tree = ast.parse(inspect.getsource(parser))
     private = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr.startswith("_")}
     assert {name for name in private if not name.startswith("__")} == set()
+
+
+@pytest.mark.parametrize("name", [name for name in command_names() if hasattr(command_at(name), "Options")])
+def test_the_help_says_what_there_is_to_choose_from(name: str) -> None:
+    def options(cls: type) -> list[parser.Field]:
+        return [*fields_of(cls).values(), *(field for group in groups_of(cls).values() for field in options(group))]
+
+    for field in options(command_at(name).Options):
+        if isinstance(field.kind, Choice):
+            assert all(choice in field.help for choice in field.kind.names), field.help
