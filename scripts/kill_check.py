@@ -126,19 +126,21 @@ class Moment(NamedTuple):
     """When to stop a command.
 
     Attributes:
-      any_time: from its very start on; else from when it has begun to write, as it does little else before.
+      any_time: from its very start on; else from when it has begun to write, as it does little else before; one that
+        writes pictures on the way, from the first of them.
       part: of the time from then to the end that it usually takes.
     """
 
     any_time: bool
     part: float
 
-    def wait(self, here: Path, process: subprocess.Popen[str], seconds: float) -> None:
+    def wait(self, here: Path, kind: str, process: subprocess.Popen[str], seconds: float) -> None:
         """Waits for it."""
         if self.any_time:
             time.sleep(self.part * seconds)
             return
-        while not any((here / "out").iterdir()) and process.poll() is None:
+        first = "*_*.png" if kind.startswith("transfer --") else "*"
+        while not any((here / "out").glob(first)) and process.poll() is None:
             time.sleep(0.01)
         time.sleep(self.part * seconds / 2)
 
@@ -249,7 +251,7 @@ def kill(
     fresh(here)
     told = f"{kind} by {how.name}, {moment}"
     with start(here, COMMANDS[kind]) as process:
-        moment.wait(here, process, seconds)
+        moment.wait(here, kind, process, seconds)
         process.send_signal(how)
         said = process.communicate()[1]
     found.ends[kind, how.name, end_of(process, said)] += 1
