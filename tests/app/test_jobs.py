@@ -154,6 +154,7 @@ def halves() -> tuple[np.ndarray, ...]:
     return left, right
 
 
+@pytest.mark.slow
 def test_painted_regions_are_the_command_lines_masks(request_of: Request, folder: Path) -> None:
     picture(folder / "t.png", 3)
     styles = (*request_of.styles, taken("t.png", Limits()))
@@ -177,6 +178,7 @@ def test_painted_regions_are_the_command_lines_masks(request_of: Request, folder
     np.testing.assert_array_equal(pixels("from.png"), after)
 
 
+@pytest.mark.slow
 def test_a_grid_has_one_set_of_masks(request_of: Request, folder: Path) -> None:
     (folder / "grid").mkdir()
     request, job = Request(request_of.content, request_of.styles, None, CHOSEN, halves()[:1]), Job()

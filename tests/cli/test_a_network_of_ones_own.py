@@ -66,6 +66,7 @@ def changed_checkout(folder: Path, file: str, line: str) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_command_line_knows_the_network_of_the_page(folder: Path) -> None:
     """The file and the table's line as written there."""
     file, line, _ = page_blocks()

@@ -65,6 +65,7 @@ def test_a_folder_without_pictures(tmp_path):
         contents_of([str(tmp_path)])
 
 
+@pytest.mark.slow
 def test_what_is_not_painted_is_named_at_the_end(pictures, folder, capfd, monkeypatch):
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     for name in ("c.jpe", "d.pgm", "e", "f.txt"):

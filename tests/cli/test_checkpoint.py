@@ -65,6 +65,7 @@ def test_stopped_it_goes_on_to_the_same_picture(call, folder, monkeypatch, solve
     assert not (folder / "kept").exists()
 
 
+@pytest.mark.slow
 def test_killed_it_goes_on_from_what_was_saved_on_the_way(call, folder, monkeypatch):
     assert call(*COMMAND, "-o", "whole.png").code == 0
     for after, saved in ((3, 2), (6, 5)):

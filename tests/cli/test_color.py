@@ -29,7 +29,7 @@ def on_disk(path):
     return np.asarray(Image.open(path), np.float32) / 255
 
 
-@pytest.mark.parametrize("color", [x if x == "luminance" else slow(x) for x in defaults.COLORINGS[1:]])
+@pytest.mark.parametrize("color", [slow(x) for x in defaults.COLORINGS[1:]])
 def test_transfer_in_the_contents_colours(color, call, folder: Path):
     said = call("transfer", "c.png", "s.png", "-o", "a.png", "--color", color, "--save-every", "2", *QUICK)
     assert said.code == 0, said
@@ -92,6 +92,7 @@ def test_each_region_has_the_colours_of_its_own_part(call, folder: Path):
     assert means[0, 0] > 1.5 * means[0, 2] and means[1, 2] > 1.5 * means[1, 0], means
 
 
+@pytest.mark.slow
 def test_colour_of_several_contents(call, folder: Path):
     """A style matched to each content is not one that lanes share."""
     Image.fromarray(np.asarray(Image.open("c.png"))[::-1, :, ::-1].copy()).save("e.png")

@@ -181,6 +181,7 @@ def test_what_is_given_wins_and_paths_are_shown(call: Callable[..., Said], folde
     assert read_record("b.png")["content"]["file"] == "t.png"
 
 
+@pytest.mark.slow
 def test_pictures_are_looked_for_beside_the_result_too(
     call: Callable[..., Said], folder: Path, made: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -201,6 +202,7 @@ def test_pictures_are_looked_for_beside_the_result_too(
     refused(call(*line[:2], "../r.png", *line[3:]), "c.png has changed since")
 
 
+@pytest.mark.slow
 def test_weights_of_a_file_are_named_again(call: Callable[..., Said], folder: Path) -> None:
     params = load_network("compact").params
     save_weights("w.h5", params, network="compact", preprocessing="keras", source="", licence="")

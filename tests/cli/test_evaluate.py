@@ -132,6 +132,7 @@ def test_what_cannot_be_measured(call: Callable[..., Said], folder: Path) -> Non
     refused(call("evaluate", "empty"), 2, "nothing to measure in empty", "no record")
 
 
+@pytest.mark.slow
 def test_proportions_that_rounding_leaves_are_forgiven(call: Callable[..., Said], folder: Path) -> None:
     picture(folder / "r.png", 5, size=(96, 71))
     said = call("evaluate", "r.png", *PAIR, "--json")

@@ -41,6 +41,7 @@ def test_styles_mixed_by_layer_have_a_margin_that_can_be_switched_off(call, fold
     np.testing.assert_array_equal(load_image("b.png"), load_image("again.png"))
 
 
+@pytest.mark.slow
 def test_a_small_picture_has_as_much_margin_as_it_allows(call, folder):
     picture(folder / "c.png", 1, size=(64, 24), channels=4)
     assert call("transfer", *PAIR, "-o", "a.png", *MIXED, *QUICK).code == 0

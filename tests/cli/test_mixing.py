@@ -86,6 +86,7 @@ def test_the_size_of_styles(scale, side, call, folder: Path):
     np.testing.assert_array_equal(pixels("a.png"), pixels("b.png"))
 
 
+@pytest.mark.slow
 def test_the_size_of_styles_is_an_axis_of_a_sweep(call, folder: Path):
     said = call("sweep", "c.png", "s.png", "-o", "d", "--style-scale", "0.5", "1.5", *SWEPT)
     assert said.code == 0, said

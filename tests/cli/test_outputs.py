@@ -291,6 +291,7 @@ def test_with_overwrite_they_are_replaced_and_the_rest_of_a_folder_stays(
         assert module.is_ours(folder / name), name
 
 
+@pytest.mark.slow
 def test_what_commands_leave_is_theirs_to_replace(call: Callable[..., Said], folder: Path) -> None:
     """The same commands again, with other settings too, need no --overwrite; and everything has its mark."""
     for weight in ("1", "2"):

@@ -80,6 +80,7 @@ def test_masks(painted, content, tmp_path):
     np.testing.assert_allclose(both, wanted, atol=1.01 / 255)
 
 
+@pytest.mark.slow
 def test_colours_of_the_content(painted, content):
     found = painted(content, "--style", "bold", "--color", "content")
     assert np.abs(found - painted(content, "--style", "bold")).max() > 0.02

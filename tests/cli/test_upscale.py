@@ -119,6 +119,7 @@ def test_a_transfer_and_a_sweep_may_end_with_it(call: Callable[..., Said], folde
     assert pixels("out/cell_0.png").shape == pixels("out/cell_1.png").shape == (144, 192, 3)
 
 
+@pytest.mark.slow
 def test_so_may_a_picture_painted_in_one_pass(call: Callable[..., Said], folder: Path) -> None:
     words = ("stylize", "c.png", "--style", "strokes", "--quiet", "-o")
     assert call(*words, "plain.png").code == call(*words, "large.png", "--upscale", "2").code == 0

@@ -72,9 +72,6 @@ def needed(devices):
     return bytes_needed(spread(make_plan(content, STYLES[0], **how)[0], devices))
 
 
-USUAL = ("lbfgs",)  # the others are slow
-
-
 def where_there_are_eight(folder, work):
     """The arrays that some lines leave in `found`, and what they leave in `said`, run where there are eight devices."""
     program = folder / "eight.py"
@@ -104,14 +101,10 @@ print(json.dumps(said))
 
 @pytest.fixture(scope="module")
 def eight(tmp_path_factory):
-    """A picture by L-BFGS, two gradients, and one by Adam that went on."""
+    """Losses and gradients of two pictures."""
     work = """
-paint(t.USUAL)
 for name, content in (("even", t.EVEN), ("uneven", t.UNEVEN)):
     found[f"{name} loss"], found[f"{name} gradient"] = t.derived(content, 8)
-stands = []
-t.painted("even", 1, report_every=1, on_stand=lambda stand: stands.append(jax.device_get(stand)))
-found["resumed image"], _ = t.painted("even", 8, begin=stands[4])
 """
     return where_there_are_eight(tmp_path_factory.mktemp("eight"), work)
 
@@ -129,27 +122,28 @@ def check_pictures(names, found, devices):
         np.testing.assert_allclose(found[f"{name} losses"], losses, rtol=1e-5)
 
 
-def test_the_picture_is_that_of_one_device(eight):
-    found, said = eight
-    check_pictures(USUAL, found, said)
-
-
 @pytest.mark.slow
-def test_so_it_is_with_uneven_rows_masks_several_scales_and_other_borders(tmp_path):
-    names = [name for name in CASES if name not in USUAL]
+def test_the_picture_is_that_of_one_device(tmp_path):
+    names = [*CASES]
     check_pictures(names, *where_there_are_eight(tmp_path, f"paint({names!r})"))
 
 
 @pytest.mark.parametrize(("name", "content"), [("even", EVEN), ("uneven", UNEVEN)])
-def test_so_are_a_loss_and_its_gradient(eight, name, content):
+def test_a_loss_and_its_gradient_are_those_of_one_device(eight, name, content):
     found, _ = eight
     loss, gradient = derived(content, 1)
     np.testing.assert_allclose(found[f"{name} loss"], loss, rtol=1e-5)
     assert apart(found[f"{name} gradient"], gradient) < 1e-5
 
 
-def test_a_transfer_of_one_device_goes_on_on_eight(eight):
-    found, _ = eight
+@pytest.mark.slow
+def test_a_transfer_of_one_device_goes_on_on_eight(tmp_path):
+    work = """
+stands = []
+t.painted("even", 1, report_every=1, on_stand=lambda stand: stands.append(jax.device_get(stand)))
+found["resumed image"], _ = t.painted("even", 8, begin=stands[4])
+"""
+    found, _ = where_there_are_eight(tmp_path, work)
     assert apart(found["resumed image"], painted("even", 1)[0]) < 1e-5
 
 

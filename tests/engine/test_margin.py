@@ -69,7 +69,7 @@ def test_scales_have_margins_in_proportion():
     assert {scale.margin for scale in plain} == {0} and {scale.full for scale in plain} == {512}
 
 
-@pytest.mark.parametrize("solver", [Adam(), Lbfgs(), slow(OptaxLbfgs())])
+@pytest.mark.parametrize("solver", [Adam(), slow(Lbfgs()), slow(OptaxLbfgs())])
 def test_it_is_the_transfer_of_the_continued_content_cut(solver):
     options = SINGLE | {"solver": solver, "average": 0.5}
     found = transfer(margin=MARGIN, **options)
@@ -78,7 +78,7 @@ def test_it_is_the_transfer_of_the_continued_content_cut(solver):
     assert found.evaluations == expected.evaluations
 
 
-@pytest.mark.parametrize("init", ["noise", tiny.picture(7, 34, 46)], ids=["noise", "picture"])
+@pytest.mark.parametrize("init", [slow("noise"), tiny.picture(7, 34, 46)], ids=["noise", "picture"])
 def test_from_coarse_to_fine_too_and_reports_show_the_picture(init):
     seen, expected = [], []
     begin = init if isinstance(init, str) else wider(init)

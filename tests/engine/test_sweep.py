@@ -104,6 +104,7 @@ def test_whatever_varies_each_lane_is_the_transfer_with_it(options):
     assert np.abs(result.image[0] - result.image[2]).max() > 0.005
 
 
+@pytest.mark.slow
 def test_axes_are_broadcast_together():
     weights = Weights(style=STYLES[:3], variation=np.float32([[1], [50]]))
     keys = jax.random.split(jax.random.key(0), 3)
@@ -166,7 +167,7 @@ def test_new_values_compile_nothing_and_any_number_of_them_is_traced_once(monkey
     assert len(traces) == 1
 
 
-@pytest.mark.parametrize("lanes", [slow(1), 2, slow(4), 7])
+@pytest.mark.parametrize("lanes", [slow(1), slow(2), slow(4), 7])
 def test_batches_change_nothing(lanes):
     whole = sweep(CONTENT, STYLE, weights=Weights(style=STYLES), lanes=5, **OPTIONS)
     found = list(batches(plan(), lanes=lanes))

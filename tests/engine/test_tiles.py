@@ -154,6 +154,7 @@ def test_float32_is_as_good_as_a_whole_picture_in_float32():
     close(pulled, gradient, 1e-5)
 
 
+@pytest.mark.slow
 def test_all_tiles_have_the_same_programs():
     net, objective = network(0, UNEVEN), SHALLOW
     content, image, style = (picture(k, 101, 118) for k in range(3))

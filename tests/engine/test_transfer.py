@@ -124,6 +124,7 @@ def test_numpy_pictures_and_other_float_types_are_taken():
     np.testing.assert_array_equal(transfer(np.float64(CONTENT), np.float64(STYLE), steps=2).image, expected)
 
 
+@pytest.mark.slow
 def test_bfloat16_convolutions_give_nearly_the_same_losses():
     half, full = transfer(network=NET.with_options(dtype=jnp.bfloat16)), transfer()
     assert half.image.dtype == jnp.float32

@@ -110,7 +110,7 @@ def test_the_networks_have_the_published_numbers_of_layers_and_parameters() -> N
         assert {*module.content_layers, *module.style_layers} <= {*net.layers_within(module.smallest, module.smallest)}
 
 
-@pytest.mark.parametrize("which", [slow("alexnet"), "densenet"])
+@pytest.mark.parametrize("which", [slow("alexnet"), slow("densenet")])
 def test_gradients_equal_finite_differences(which: str) -> None:
     with x64():
         net = alexnet(dtype=jnp.float64) if which == "alexnet" else small_dense(dtype=jnp.float64)[1]
@@ -141,7 +141,7 @@ def test_vmap_equals_each_alone_and_bfloat16_stays_near(which: str) -> None:
         ("alexnet", "relu5", 31),
         ("alexnet", "pool5", 63),
         slow("densenet121", "dense3", 13),
-        ("vgg16", "pool5", 32),
+        slow("vgg16", "pool5", 32),
     ],
 )
 def test_too_small_a_picture_for_a_layer_is_one_line(network: str, layer: str, least: int) -> None:

@@ -101,6 +101,7 @@ def test_as_a_function(painter):
         jaxstyle.stylize(content, "starry_night", network=painter)
 
 
+@pytest.mark.slow
 def test_flat_pictures_give_numbers(painter):
     flat = np.full((24, 24, 3), 0.6, np.float32)
     taken = described(painter, flat)

@@ -171,7 +171,7 @@ def test_wrong_input(painter):
 # -------------------------------------------------------------------------------------------------------------- parts
 
 
-@pytest.mark.parametrize("size", [slow((200, 300)), (203, 333), slow((96, 410))])
+@pytest.mark.parametrize("size", [slow((200, 300)), slow((203, 333)), slow((96, 410))])
 def test_parts_are_the_whole(painter, size):
     """Where statistics are of the picture itself, which is not larger than what they are measured on."""
     image, shares, seen = picture(*size), painter.shares("bold"), []

@@ -58,7 +58,7 @@ def test_fewer_multiplications():
     assert sum(np.prod(shape) for shape in outputs) * 3 * 16 == 32 * 24 * 8 * 9 * 16 / 2
 
 
-@pytest.mark.parametrize("padding", ["zero", slow("reflect")])
+@pytest.mark.parametrize("padding", [slow("zero"), slow("reflect")])
 def test_networks_give_the_same_features_and_gradients_with_it(padding, monkeypatch):
     monkeypatch.setattr(winograd, "LEAST", 1)
     net, image = network(module=WIDE, padding=padding), picture(3, 32, 48)

@@ -128,6 +128,7 @@ def test_the_page_opens_on_the_first_cell(two):
     check_shows(page, sweep, (0, 3))
 
 
+@pytest.mark.slow
 def test_sliders_move_through_the_sweep_by_keyboard(two):
     page, sweep = two()
     sliders = page.locator("#view-sliders input")

@@ -54,6 +54,7 @@ print(json.dumps(found))
     return json.loads(run(module, f"exec({code!r})").splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_traffic_counts_padded_tiles_in_main_memory_within_loops_too():
     block = 3 * 8 * 128 * 2  # 64 channels fill a tile of 128
     moved = 2 * block + (2 + 7) * 8 * 128 * 4

@@ -48,6 +48,7 @@ def test_sampling_keeps_mirrors_and_averages(crops: ModuleType) -> None:
     np.testing.assert_allclose(sampled(0, 4, 12)[:3].mean(), 5.5, atol=0.1)
 
 
+@pytest.mark.slow
 def test_crops_are_images_and_no_two_alike(crops: ModuleType) -> None:
     stacked = crops.stack(pictures((30, 40), (40, 40)), side=40)
     make = jax.jit(crops.random_batch, static_argnums=(2, 3))

@@ -65,6 +65,7 @@ def run(photos, folder, steps, settings=None, **how):
     return train(start, step, batches(photos), steps=steps, folder=folder, settings=settings or {"rate": 1}, **how)
 
 
+@pytest.mark.slow
 def test_taken_up_again_it_ends_with_the_same_numbers(photos, tmp_path):
     whole = run(photos, tmp_path / "one", 11)
 

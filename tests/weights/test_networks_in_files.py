@@ -18,7 +18,7 @@ from marks import slow
 FILES = [
     ("alexnet", "alexnet.pth"),
     ("alexnet", "alexnet.safetensors"),
-    ("densenet121", "old.pth"),
+    slow("densenet121", "old.pth"),
     slow("densenet121", "new.safetensors"),
     slow("densenet121", "slashes.h5"),
     slow("densenet121", "plain.h5"),
@@ -64,6 +64,7 @@ def test_features_equal_torch_at_every_layer_from_every_layout(network: str, nam
         close(found[layer], value, f"{name} {layer}")
 
 
+@pytest.mark.slow
 def test_both_layouts_of_densenet_hold_the_same_parameters(tmp_path: Path) -> None:
     """But for their epsilons, of which the one is a thousandth larger; and so have the same features, as torch has."""
     names = ("old.pth", "new.safetensors", "slashes.h5", "plain.h5")

@@ -153,6 +153,7 @@ def test_a_pip_from_which_nothing_comes_is_stopped(
     assert not runs(int((tmp_path / "number").read_text()))
 
 
+@pytest.mark.slow
 def test_a_pip_that_is_slow_but_moves_is_let_alone(
     package: WeightsInfo, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
