@@ -77,6 +77,7 @@ def test_colour_is_an_axis_of_a_sweep(call, folder: Path):
         np.testing.assert_allclose(on_disk("a.png"), on_disk(f"d/cell_{i}_1.png"), atol=2 / 255)
 
 
+@pytest.mark.slow
 def test_each_region_has_the_colours_of_its_own_part(call, folder: Path):
     """Of a content with a red and a blue half, each style gets those of its half."""
     pixels = np.random.default_rng(0).integers(0, 60, (48, 64, 3)).astype(np.uint8)
@@ -102,6 +103,7 @@ def test_colour_of_several_contents(call, folder: Path):
     np.testing.assert_allclose(on_disk("a.png"), on_disk("d/cell_1.png"), atol=2 / 255)
 
 
+@pytest.mark.slow
 def test_content_is_the_way_that_suits_most_and_wrong_words_are_refused(call, folder: Path):
     assert call("transfer", "c.png", "s.png", "-o", "a.png", "--color", "content", *QUICK).code == 0
     assert read_record("a.png")["settings"]["color"] == defaults.CONTENT_COLORING

@@ -40,6 +40,7 @@ def data(path: str) -> Any:
     return json.loads(Path(path).read_text())
 
 
+@pytest.mark.slow
 def test_transfer_and_list(alexnet: Path, call: Callable[..., Said]) -> None:
     given = ("transfer", "c.png", "s.png", "-o", "out.png", "--network", "alexnet", "--steps", "2", "--quiet")
     assert call(*given) == (0, "out.png\n", "")

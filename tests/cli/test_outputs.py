@@ -316,6 +316,7 @@ def test_results_of_a_batch_have_names_of_their_own() -> None:
         assert all(Path(one).stem[:70] == name[:70] for one in made)
 
 
+@pytest.mark.slow
 def test_a_name_of_252_bytes_and_one_that_is_no_text(call: Callable[..., Said], folder: Path) -> None:
     long, odd = "a" * 252, os.fsdecode(b"o\xff\x1b[31m.png")
     for name in (long, odd):

@@ -45,7 +45,7 @@ def test_a_piped_picture_is_the_one_in_the_file(folder: Path, piped: Callable[..
     assert source("./-") == "./-"
 
 
-@pytest.mark.parametrize("place", ["content", slow("style"), slow("init"), "mask"])
+@pytest.mark.parametrize("place", [slow("content"), slow("style"), slow("init"), "mask"])
 def test_any_picture_may_come_through_a_pipe(
     call: Callable[..., Said], folder: Path, piped: Callable[..., None], place: str
 ) -> None:

@@ -48,6 +48,7 @@ def test_a_cache_that_cannot_be_made_is_done_without(tmp_path: Path) -> None:
     assert started(tmp_path)[0] == "None"
 
 
+@pytest.mark.slow
 def test_each_core_is_a_device_where_lanes_run_side_by_side_unless_the_user_says_otherwise(tmp_path: Path) -> None:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     assert started(tmp_path, lanes=100)[1] == str(min(100, cores or 1))

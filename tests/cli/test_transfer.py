@@ -64,7 +64,7 @@ def test_the_library_makes_the_same_picture(call: Callable[..., Said], folder: P
     np.testing.assert_allclose(pixels(folder / "c_s.png"), expected, atol=1)
 
 
-@pytest.mark.parametrize("preset", [name if name == "gatys" else slow(name) for name in PRESETS])
+@pytest.mark.parametrize("preset", [slow(name) for name in PRESETS])
 def test_presets(preset: str, call: Callable[..., Said], folder: Path) -> None:
     assert call("transfer", "c.png", "s.png", "--steps", "2", "--preset", preset).code == 0
     record = same_record(folder / "c_s.png")
@@ -87,7 +87,7 @@ def test_presets(preset: str, call: Callable[..., Said], folder: Path) -> None:
     "options",
     [
         slow(["--optimizer", "adam"]),
-        ["--optimizer", "optax-lbfgs", "--style-weight", "7"],
+        slow(["--optimizer", "optax-lbfgs", "--style-weight", "7"]),
         slow(["--precision", "bfloat16"]),
         slow(["--pooling", "average", "--padding", "edge"]),
         slow(["--average", "0.9"]),
@@ -143,6 +143,7 @@ def test_a_start_from_a_file_is_in_the_record(call: Callable[..., Said], folder:
     assert same_record(folder / "c_s.png")["init"] == {"file": "i.png", "sha256": digest}
 
 
+@pytest.mark.slow
 def test_opacity_is_carried_to_the_result_and_to_those_on_the_way(call: Callable[..., Said], folder: Path) -> None:
     colours = pixels(folder / "c.png")
     alpha = np.full((48, 64, 1), 255, np.uint8)

@@ -178,6 +178,7 @@ def test_batches_change_nothing(lanes):
         same(batch.result, lane(whole, batch.lanes), image=1e-3)
 
 
+@pytest.mark.slow
 def test_chosen_lanes_run_alone_and_progress_shows_no_padding():
     seen = []
     whole = sweep(CONTENT, STYLE, weights=Weights(style=STYLES), **OPTIONS)

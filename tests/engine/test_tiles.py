@@ -257,6 +257,7 @@ def test_a_transfer_in_tiles_is_the_transfer(solver):
     assert [(x.scale, x.step, x.tile) for x in seen][-3:] == [(seen[-1].scales, k, 32) for k in (1, 2, 3)]
 
 
+@pytest.mark.slow
 def test_with_masks_and_a_margin():
     content, styles = picture(1, 120, 107), [picture(2, 60, 90)]
     masks: Masks = np.zeros((1, 120, 107), np.float32)

@@ -139,6 +139,7 @@ def test_large_is_asked_for(tmp_path):
     assert own_size(path, large=True) == (1 + MAX_PIXELS // 12_000, 12_000)
 
 
+@pytest.mark.slow
 def test_what_large_allows_is_read_in_bands(tmp_path):
     """Pillow has a byte for each bit; in float it would be four more."""
     path = tmp_path / "a.png"

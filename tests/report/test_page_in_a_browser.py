@@ -158,6 +158,7 @@ def test_arrow_keys_move_through_the_grid(two):
     assert page.locator("#cells button[tabindex='0']").count() == 1
 
 
+@pytest.mark.slow
 def test_a_click_chooses_and_a_link_keeps_the_cell(two):
     page, sweep = two()
     page.locator("#cells button").nth(6).click()

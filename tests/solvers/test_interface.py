@@ -11,6 +11,7 @@ import pytest
 
 from jaxstyle import defaults
 from jaxstyle.solvers import SOLVERS, Adam, Lbfgs, OptaxLbfgs, Point, Solver
+from marks import slow
 from solver_problems import counted, rosenbrock, run_compiled, start, with_terms
 from tiny import compilations
 
@@ -27,6 +28,7 @@ def test_solvers_are_hashable_settings_named_as_on_the_command_line():
     assert not Adam.has_inner_loop and Lbfgs.has_inner_loop and OptaxLbfgs.has_inner_loop
 
 
+@pytest.mark.slow
 def test_without_jaxopt_its_solver_names_the_other_which_works():
     code = """
 import sys
@@ -49,7 +51,7 @@ except InputError as error:
     assert worked == "True" and "jaxopt" in said and "OptaxLbfgs" in said
 
 
-@pytest.mark.parametrize("solver", [Adam(), *SEARCHES])
+@pytest.mark.parametrize("solver", [Adam(), SEARCHES[0], *map(slow, SEARCHES[1:])])
 def test_the_path_outside_jit_is_that_within_and_every_evaluation_is_counted(solver):
     value_and_grad, calls = counted(with_terms(rosenbrock))
     image = start(3)

@@ -107,6 +107,7 @@ def test_an_evaluation_by_parts_in_float64():
     np.testing.assert_allclose(found.content_color, naive_colors(IMAGE, CONTENT), rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_the_content_is_all_content_and_the_style_all_style():
     same = evaluate(CONTENT, CONTENT, STYLE, network=NET)
     assert not any(map(float, same.content.values())) and float(same.structure) == 0

@@ -11,6 +11,7 @@ from tiny import features, network, picture
 NET, IMAGE = network(), picture(1)
 
 
+@pytest.mark.slow
 def test_statistics_equal_numpy():
     found = layer_statistics(NET, IMAGE, NET.layer_names)
     assert set(found) == set(NET.layer_names)

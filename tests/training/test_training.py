@@ -88,6 +88,7 @@ def test_taken_up_again_it_ends_with_the_same_numbers(photos, tmp_path):
     np.testing.assert_array_equal(resumed["w"], whole["w"])
 
 
+@pytest.mark.slow
 def test_looks(photos, tmp_path):
     looks = []
     run(photos, tmp_path / "x", 5, on_look=looks.append)
@@ -95,6 +96,7 @@ def test_looks(photos, tmp_path):
     assert all(np.isfinite(look.losses["mean"]) for look in looks)
 
 
+@pytest.mark.slow
 def test_another_training_is_not_gone_on_with(photos, tmp_path):
     run(photos, tmp_path / "x", 3)
     with pytest.raises(InputError, match="holds a training with rate 1, and this one has 2"):

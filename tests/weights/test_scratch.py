@@ -57,6 +57,7 @@ def at_work(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
         process.kill()
 
 
+@pytest.mark.slow
 def test_the_dead_ones_go_and_the_living_stay(tmp_path: Path, others: list[Path]) -> None:
     folder = tmp_path / "out"
     with at_work(folder) as (dead, killed), at_work(folder) as (_, held):
