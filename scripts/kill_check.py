@@ -272,7 +272,7 @@ def check_age(here: Path, told: str, found: Counts) -> None:
     pictures = [path.stat().st_mtime for path in (here / "out").glob("b_*.png")]
     if not pictures:
         return
-    since = max(path.stat().st_mtime for path in kept) if kept else min(pictures)
+    since = max(path.stat().st_ctime for path in kept) if kept else min(pictures)  # ctime: when it got its name
     lost = max(0.0, max(pictures) - since)
     found.check(lost <= 60 * EVERY + SAVING, f"{told}: {lost:.1f} s are lost")
     if kept:
