@@ -53,8 +53,7 @@ TRAIN_STYLE_SIZE = 320
 
 UPSCALE_FACTORS = (2, 3, 4)
 UPSCALE = 2
-UPSCALERS = ("pixel",)  # those that come with jaxstyle
-UPSCALE_AIMS = ("pixel", "perceptual")  # what one is trained by
+UPSCALERS = ("pixel", "perceptual")  # those that come with jaxstyle, by what they are trained by
 UPSCALE_STEPS = 11_000
 UPSCALE_BATCH = 8
 UPSCALE_CROP = 144  # pixels a side

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from jaxstyle import defaults
 from jaxstyle.cli.machine import available_memory
 from jaxstyle.cli.messages import CommandError, name_of, say
 from jaxstyle.cli.outputs import Outputs
@@ -32,7 +31,7 @@ class Upscaling:
     """Pictures made larger one after the other, each saved as soon as it is done.
 
     Attributes:
-      how: scale and weights, as records have them.
+      how: scale, sharp and weights, as records have them.
       outputs: where they go.
       large: whether they may have any number of pixels.
       quiet: whether only results are named.
@@ -45,7 +44,7 @@ class Upscaling:
 
     def __post_init__(self) -> None:
         start_jax()
-        network = self.how["weights"] or defaults.UPSCALERS[0]
+        network = self.how["weights"] or self.how["sharp"]
         self.network = load_upscaler(network)
         self.made_by = made_by({"sha256": digest(file_of(network), "sha256")})
 

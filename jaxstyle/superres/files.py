@@ -28,8 +28,8 @@ def load_upscaler(network: StrPath = "pixel") -> Upscaler:
     """A network that makes pictures larger.
 
     Args:
-      network: "pixel", as near as it can be in each pixel; or a file (.h5) that `save_upscaler` or `jaxstyle
-        train-upscale` wrote.
+      network: "pixel", as near as it can be in each pixel; "perceptual", sharper to the eye; or a file (.h5) that
+        `save_upscaler` or `jaxstyle train-upscale` wrote.
 
     Raises:
       InputError: no such file, or not one of such a network, or of another version.

@@ -24,7 +24,7 @@ def upscale(image: Picture, scale: int, *, network: Upscaler | StrPath = "pixel"
     Args:
       image: (h, w, 3) in [0, 1], of any size.
       scale: 2, 3 or 4.
-      network: what `load_upscaler` returns or takes: "pixel", or a file.
+      network: what `load_upscaler` returns or takes: "pixel", "perceptual", or a file.
 
     Returns:
       The picture (scale h, scale w, 3), float32, in [0, 1].

@@ -27,10 +27,14 @@ def test_one_picture(call: Callable[..., Said], folder: Path) -> None:
     assert listing(folder) == INPUTS | {"large.png", "large.json"}
     assert np.abs(pixels("large.png") - levels(upscale(load_picture("c.png").pixels, 3))).max() <= 1
     record = same_record(folder / "large.png")
-    assert record["settings"] == {"scale": 3, "weights": None}
+    assert record["settings"] == {"scale": 3, "sharp": "pixel", "weights": None}
     assert record["picture"] == {"file": "c.png", "sha256": digest(folder / "c.png", "sha256")}
     assert record["weights"] == {"sha256": digest(shipped("upscale-pixel.h5"), "sha256")}
     assert record["status"] == "done" and record["versions"]["jaxstyle"]
+    assert call("upscale", "c.png", "--sharp", "perceptual", "--quiet") == (0, "c_x2.png\n", "")
+    assert (
+        np.abs(pixels("c_x2.png") - levels(upscale(load_picture("c.png").pixels, 2, network="perceptual"))).max() <= 1
+    )
 
 
 def test_opacity_is_kept(call: Callable[..., Said], folder: Path) -> None:
@@ -65,6 +69,7 @@ def test_several_and_folders(call: Callable[..., Said], folder: Path) -> None:
     [
         (("absent.png",), ("absent.png does not exist",)),
         (("c.png", "--scale", "5"), ("--scale: '5' is not a whole number from 2 to 4",)),
+        (("c.png", "--sharp", "pixels"), ("'pixels' is not one of pixel, perceptual", "did you mean 'pixel'?")),
         (("c.png", "-o", "c.png"), ("c.png would replace c.png, which is read",)),
         (("c.png", "-o", "x.gif"), ("the name must end in one of",)),
         (("c.png", "-o", "nowhere/x.png"), ("there is no directory nowhere",)),

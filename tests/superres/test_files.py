@@ -99,7 +99,7 @@ def test_numbers_that_are_none_are_refused_when_read_and_when_written(tmp_path, 
 
 
 def test_what_comes_with_jaxstyle_is_small():
-    for name in ("pixel",):
+    for name in ("pixel", "perceptual"):
         assert shipped(f"upscale-{name}.h5").stat().st_size < 2_000_000
 
 

@@ -12,7 +12,7 @@ from jaxstyle.superres import train as training
 from jaxstyle.superres.bicubic import enlarge_bicubic, resize_bicubic
 from jaxstyle.superres.files import initial, load_upscaler
 from jaxstyle.superres.network import UpscaleNetwork, Upscaler
-from jaxstyle.superres.train import PIXELS, fitted_heads, make_steps, patches_of, turns_of
+from jaxstyle.superres.train import fitted_heads, make_contest, make_steps, patches_of, turns_of
 
 pytest.importorskip("grain")
 pytest.importorskip("orbax.checkpoint")
@@ -22,6 +22,7 @@ from jaxstyle.training.photos import Photos, crops
 from tiny import features, network
 
 SIDE, BATCH = 24, 2
+JUDGE = network(module=VGG(depths=(1, 1, 1), widths=(4, 5, 6)))
 
 # As one program each, which compiles faster than their operations do one by one.
 degraded = jax.jit(training.degraded, static_argnums=1)
@@ -72,19 +73,41 @@ def test_the_loss_is_the_mean_absolute_error(begun, photos):
     np.testing.assert_allclose([total, terms["pixels"]], np.mean(errors), rtol=1e-4)
 
 
-def test_with_a_judge_it_is_the_relative_error_of_features_and_a_little_of_that(begun, photos):
-    judge = network(module=VGG(depths=(1, 1, 1), widths=(4, 5, 6)))
-    batch = jnp.asarray(next(batches(photos)), jnp.float32) / 255
-    total, terms = loss_of(begun, batch, 2, judge=judge)
+def test_a_judge_adds_the_relative_error_of_features(begun, photos):
+    crop = jnp.asarray(next(batches(photos)), jnp.float32)[0] / 255
+    found = enlarged(begun, degraded(crop, 2), 2)
+    terms = jax.jit(training.terms_of)(found, crop, judge=JUDGE)
+    here, there = (features(JUDGE, x, ("relu2_1", "relu3_1")) for x in (found, crop))
     errors = []
-    for crop in batch:
-        pair = (enlarged(begun, degraded(crop, 2), 2), crop)
-        here, there = (features(judge, x, ("relu2_1", "relu3_1")) for x in pair)
-        for layer in here:
-            one, other = np.asarray(here[layer], np.float64), np.asarray(there[layer], np.float64)
-            errors.append(np.sum((one - other) ** 2) / np.sum(other**2))
+    for layer in here:
+        one, other = np.asarray(here[layer], np.float64), np.asarray(there[layer], np.float64)
+        errors.append(np.sum((one - other) ** 2) / np.sum(other**2))
     np.testing.assert_allclose(terms["features"], np.mean(errors), rtol=1e-3)
-    np.testing.assert_allclose(total, PIXELS * terms["pixels"] + terms["features"], rtol=1e-5)
+    np.testing.assert_allclose(terms["pixels"], np.abs(np.asarray(found) - np.asarray(crop)).mean(), rtol=1e-5)
+
+
+def test_of_the_critics_gradient_only_what_the_small_picture_leaves_open_is_followed(rng):
+    others = jnp.asarray(rng.normal(size=(2, 24, 16, 3)), jnp.float32)
+    pushed = jax.jit(training.pushed, static_argnums=2)
+    noise = jnp.asarray(rng.normal(size=(2, 24, 16, 3)), jnp.float32)
+    found = pushed(noise + 7.0, others, 4, 0.5)
+    np.testing.assert_allclose(np.linalg.norm(found), 0.5 * np.linalg.norm(others), rtol=1e-5)
+    np.testing.assert_allclose(found, pushed(3 * noise, others, 4, 0.5), atol=1e-4)  # neither brightness nor certainty
+    assert np.abs(np.mean(found, (1, 2))).max() < 0.01
+    np.testing.assert_array_equal(pushed(jnp.zeros_like(noise), others, 4, 0.5), 0)
+
+
+def test_a_contest_brings_features_nearer_and_the_critic_learns(photos):
+    module = UpscaleNetwork(width=6, blocks=1, factors=(4,))
+    begun = Upscaler(jax.tree.map(np.asarray, begin(module, jax.random.key(0))), module)
+    batch = np.stack([photo[:36, :36] for photo in photos.pictures])
+    state, step = make_contest(begun, JUDGE, rate=1e-3, steps=50)
+    looks = []
+    for number in range(50):
+        state, terms = step(state, batch, number)
+        looks.append({name: float(value) for name, value in terms.items()})
+    assert looks[-1]["features x4"] < 0.9 * looks[0]["features x4"]
+    assert looks[0]["critic x4"] == pytest.approx(np.log(2), abs=0.01) and looks[-1]["critic x4"] < 0.6
 
 
 def test_the_largest_factor_has_two_turns_of_three():
@@ -107,9 +130,12 @@ def test_steps_reduce_the_loss_of_what_they_see(photos):
 
 
 @pytest.mark.slow
-def test_a_run_that_is_stopped_and_goes_on_ends_as_one_that_is_not(begun, photos, tmp_path):
+@pytest.mark.parametrize("by", ["pixels", "a contest"])
+def test_a_run_that_is_stopped_and_goes_on_ends_as_one_that_is_not(begun, photos, tmp_path, by):
+    how = {"rate": 1e-3, "steps": 6}
+
     def run(folder, stop_after=None):
-        state, step = make_steps(begun, rate=1e-3, steps=6)
+        state, step = make_steps(begun, **how) if by == "pixels" else make_contest(begun, JUDGE, **how)
         taken = itertools.count(1)
 
         def watched(state, batch, number):
@@ -118,7 +144,15 @@ def test_a_run_that_is_stopped_and_goes_on_ends_as_one_that_is_not(begun, photos
             return step(state, batch, number)
 
         settings = {"steps": 6}
-        return train(state, watched, batches(photos), steps=6, folder=folder, settings=settings, save_every=2)
+        return train(
+            state,
+            watched,
+            crops(photos, side=36, batch=BATCH, seed=1),
+            steps=6,
+            folder=folder,
+            settings=settings,
+            save_every=2,
+        )
 
     whole = run(tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):

@@ -98,7 +98,7 @@ def test_a_tile_of_nothing_is_refused(upscaler, image):
         upscale_in_tiles(image, 2, network=upscaler, tile=0)
 
 
-@pytest.mark.parametrize("name", ["pixel"])
+@pytest.mark.parametrize("name", ["pixel", "perceptual"])
 def test_those_that_come_with_jaxstyle_are_taken_by_name_also_within_a_trace(name, image):
     part = image[:12, :12]
     inside = jax.jit(lambda x: jaxstyle.upscale(x, 2, network=name))(part)

@@ -1,9 +1,9 @@
 """Train a network that makes pictures larger, on photographs.
 
 Writes FILE.h5, for jaxstyle upscale --weights. Photographs are made smaller and the network learns to undo it: by
-pixels, or from a network so trained by what compact sees. The same command again goes on where it was stopped:
-checkpoints lie in FILE.training beside it, which may be removed in the end. Needs Grain and Orbax:
-pip install 'jaxstyle[train]'.
+pixels; or, from a network so trained, by what compact sees and a critic that learns beside it. The same command again
+goes on where it was stopped: checkpoints lie in FILE.training beside it, which may be removed in the end. Needs Grain
+and Orbax: pip install 'jaxstyle[train]'.
 """
 
 import itertools
@@ -33,7 +33,7 @@ class Options:
       photos: folders of photographs, or files; the larger and sharper the better, 100 or more
       out: result (.h5)
       sharp: pixel: near in each pixel. perceptual: sharp to the eye
-      begin: network to begin with: pixel or a file (default: none; with --sharp perceptual: pixel)
+      begin: network to begin with: pixel, perceptual or a file (default: none; with --sharp perceptual: pixel)
       steps: one takes some 0.2 s on two cores, three times that with --sharp perceptual
       batch: crops of a step
       crop: pixels a side of a crop
@@ -46,7 +46,7 @@ class Options:
 
     photos: Annotated[tuple[str, ...], Several(Text("DIR"))]
     out: Annotated[str, Text("FILE"), Named("-o", "--out")]
-    sharp: Annotated[str, Choice(defaults.UPSCALE_AIMS, "HOW")] = defaults.UPSCALE_AIMS[0]
+    sharp: Annotated[str, Choice(defaults.UPSCALERS, "HOW")] = defaults.UPSCALERS[0]
     begin: Annotated[str | None, Text("FILE"), Named("--from")] = None
     steps: Annotated[int, STEPS] = defaults.UPSCALE_STEPS
     batch: Annotated[int, Whole(1, 1024)] = defaults.UPSCALE_BATCH
@@ -83,7 +83,7 @@ def _train(options: Options, outputs: Outputs, out: Path, begin: str | None) -> 
     from jaxstyle.cli.startup import start_jax
     from jaxstyle.superres.files import initial, load_upscaler, save_upscaler
     from jaxstyle.superres.network import UpscaleNetwork, Upscaler
-    from jaxstyle.superres.train import fitted_heads, make_steps
+    from jaxstyle.superres.train import fitted_heads, make_contest, make_steps
     from jaxstyle.weights import load_network
 
     with needs("train", "training"):
@@ -97,8 +97,12 @@ def _train(options: Options, outputs: Outputs, out: Path, begin: str | None) -> 
     else:
         upscaler = load_upscaler(begin)
     rate = options.rate or defaults.UPSCALE_RATES[options.sharp]
-    judge = load_network("compact") if options.sharp == "perceptual" else None
-    state, step = make_steps(upscaler, rate=rate, steps=options.steps, judge=judge)
+    state: Any
+    if seen := options.sharp == "perceptual":
+        judge = load_network("compact")
+        state, step = make_contest(upscaler, judge, rate=rate, steps=options.steps, seed=options.seed)
+    else:
+        state, step = make_steps(upscaler, rate=rate, steps=options.steps)
 
     def look(look: Look) -> None:
         terms = ", ".join(f"{name} {value:.4f}" for name, value in sorted(look.losses.items()))
@@ -120,8 +124,9 @@ def _train(options: Options, outputs: Outputs, out: Path, begin: str | None) -> 
         save_every=SAVE,
         on_look=None if options.quiet else look,
     )
-    upscaler = Upscaler(jax.device_get(state.mean), upscaler.module)
-    if judge is None:
+    trained = state.network if seen else state
+    upscaler = Upscaler(jax.device_get(trained.mean), upscaler.module)
+    if not seen:
         others = crops(photos, side=options.crop, batch=options.batch, seed=options.seed + 1)
         upscaler, left = fitted_heads(upscaler, itertools.islice(others, FITTED))
         told = ", ".join(f"x{factor} {share:.1%}" for factor, share in left.items())

@@ -16,7 +16,7 @@ from jaxstyle.cli.options import Reading
 from jaxstyle.cli.outputs import Outputs
 from jaxstyle.cli.parser import Named, Positional
 from jaxstyle.cli.sources import short_stem
-from jaxstyle.cli.values import UPSCALE, Text
+from jaxstyle.cli.values import UPSCALE, Choice, Text
 from jaxstyle.errors import InputError
 from jaxstyle.files import shown
 from jaxstyle.pictures.read import own_size
@@ -32,6 +32,7 @@ class Options(Reading):
     Attributes:
       pictures: pictures, or folders of pictures
       scale: times as wide and as high
+      sharp: pixel: as near as it can be in each pixel. perceptual: sharper to the eye, texture is made up
       weights: another network, of jaxstyle train-upscale (.h5)
       out: result, or folder for the results (default: IMAGE_xN.png, here)
       overwrite: replace files that are there and not jaxstyle's own, too
@@ -40,6 +41,7 @@ class Options(Reading):
 
     pictures: Annotated[tuple[str, ...], Positional(Text("IMAGE"), "+")]
     scale: Annotated[int, UPSCALE] = defaults.UPSCALE
+    sharp: Annotated[str, Choice(defaults.UPSCALERS, "HOW")] = defaults.UPSCALERS[0]
     weights: Annotated[str | None, Text("FILE")] = None
     out: Annotated[str | None, Text("OUT"), Named("-o", "--out")] = None
     overwrite: bool = False
@@ -84,7 +86,7 @@ def _enlarge(options: Options, files: list[str], places: list[Path]) -> int:
     # Only now, since JAX takes a second to load, and wrong input need not wait for it.
     from jaxstyle.cli.upscaling import Upscaling
 
-    how = {"scale": options.scale, "weights": options.weights}
+    how = {"scale": options.scale, "sharp": options.sharp, "weights": options.weights}
     with outputs.claimed():
         return Upscaling(how, outputs, large=options.large, quiet=options.quiet).run(todo, refused)
 
