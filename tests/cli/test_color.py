@@ -112,6 +112,7 @@ def test_content_is_the_way_that_suits_most_and_wrong_words_are_refused(call, fo
     assert listing(folder) == before
 
 
+@pytest.mark.slow
 def test_colour_needs_no_programs_of_its_own(call, folder: Path):
     assert call("transfer", "c.png", "s.png", "-o", "a.png", *QUICK).code == 0
     assert call("transfer", "c.png", "s.png", "-o", "a.png", "--color", "match", *QUICK).code == 0

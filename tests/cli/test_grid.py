@@ -53,6 +53,7 @@ def test_a_wrong_grid_is_refused_before_anything_runs(
     assert listing(folder) == before
 
 
+@pytest.mark.slow
 def test_a_grid_file_is_the_same_as_options(call: Callable[..., Said], folder: Path) -> None:
     Path("grid.toml").write_text(
         'style_weight = [10, 30.5]\n"tv-weight" = "log:1:100:3"\nlayer_weights = [[1, 1], [0, 2]]\ninit = "noise"\n'

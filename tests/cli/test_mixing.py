@@ -148,6 +148,7 @@ def test_a_range_of_mixes_is_a_strip_from_one_style_to_the_other(call, third):
     assert sheet.shape[1] > 1.5 * sheet.shape[0]  # one row
 
 
+@pytest.mark.slow
 def test_three_styles_take_the_mixes_at_both_ends(call, third):
     four = ("c.png", "s.png", "t.png", "c.png")
     said = call("sweep", *four, "-o", "d", "--mix", "1,0,0:0,0,1:2", *SWEPT)

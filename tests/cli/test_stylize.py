@@ -150,6 +150,7 @@ def test_styles_are_listed(call, model):
     assert call("styles", "--model", model, "--quiet").out == "bold\ncalm\n"
 
 
+@pytest.mark.slow
 def test_the_sheet_of_styles(call, model, content, tmp_path):
     out = tmp_path / "sheet.png"
     said = call("styles", content, "--model", model, "-o", out, "--size", "64")

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from commandline import SHALLOW, picture, refused
@@ -11,6 +12,7 @@ from jaxstyle.cli import painting
 SMALL = (*SHALLOW, "--optimizer", "adam", "--steps", "1", "--size", "160", "--min-size", "160")
 
 
+@pytest.mark.slow
 def test_a_picture_in_tiles_is_the_picture_and_its_record_says_so(call, folder):
     picture(folder / "large.png", 3, size=(160, 129))
     said = call("transfer", "large.png", "s.png", "-o", "tiled.png", *SMALL, "--tile", "64")

@@ -28,9 +28,7 @@ def same(actual, expected):
         np.testing.assert_array_equal(x, y)
 
 
-@pytest.mark.parametrize(
-    "solver", [slow(SOLVERS[0]), SOLVERS[1], slow(SOLVERS[2])], ids=lambda solver: type(solver).__name__
-)
+@pytest.mark.parametrize("solver", [SOLVERS[0], *map(slow, SOLVERS[1:])], ids=lambda solver: type(solver).__name__)
 def test_it_goes_on_from_every_step_to_the_same_end(solver):
     whole, stands = stands_of(solver=solver)
     assert [stand.scale for stand in stands] == [0, 0, 0, 1, 1, 1]

@@ -254,7 +254,7 @@ def test_a_run_that_diverged_is_shown_as_far_as_it_went(visit, tmp_path):
     check_curves(page, {term: values[:20] for term, values in losses.items()})
 
 
-@pytest.mark.parametrize("axes", [[], [axis("seed", *range(23))], [axis("size", 64)]], ids=len)
+@pytest.mark.parametrize("axes", [slow([]), [axis("seed", *range(23))], slow([axis("size", 64)])], ids=len)
 def test_other_grids_work_too(visit, tmp_path, axes):
     sweep = make(tmp_path, axes)
     page = visit(sweep)

@@ -29,11 +29,12 @@ from tiny import OBJECTIVE, network, picture, x64
 
 STEPS = 80
 KINDS = [Lbfgs, OptaxLbfgs]
+USUAL = ((Lbfgs, "backtracking"), (Lbfgs, "zoom"))  # the others are slow
 SEARCHES = [
     pytest.param(
         kind(line_search=search),
         id=f"{kind.__name__}-{search}",
-        marks=[pytest.mark.slow] if (kind, search) == (OptaxLbfgs, "zoom") else [],
+        marks=[] if (kind, search) in USUAL else [pytest.mark.slow],
     )
     for kind in KINDS
     for search in ("backtracking", "zoom")

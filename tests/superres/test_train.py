@@ -97,6 +97,7 @@ def test_of_the_critics_gradient_only_what_the_small_picture_leaves_open_is_foll
     np.testing.assert_array_equal(pushed(jnp.zeros_like(noise), others, 4, 0.5), 0)
 
 
+@pytest.mark.slow
 def test_a_contest_brings_features_nearer_and_the_critic_learns(photos):
     module = UpscaleNetwork(width=6, blocks=1, factors=(4,))
     begun = Upscaler(jax.tree.map(np.asarray, begin(module, jax.random.key(0))), module)

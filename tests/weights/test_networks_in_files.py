@@ -22,7 +22,7 @@ FILES = [
     slow("densenet121", "new.safetensors"),
     slow("densenet121", "slashes.h5"),
     slow("densenet121", "plain.h5"),
-    ("vgg19_bn", "vgg19_bn.pth"),
+    slow("vgg19_bn", "vgg19_bn.pth"),
     slow("vgg19_bn", "vgg19_bn.safetensors"),
     slow("vgg16", "vgg16.pth"),
     slow("vgg16", "vgg16.safetensors"),
