@@ -130,6 +130,11 @@ def key_of(target: Path) -> str:
     return hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]
 
 
+def is_temporary(name: str) -> bool:
+    """Whether a file's name is one of `temporary_for`."""
+    return _TEMPORARY.fullmatch(name) is not None
+
+
 def leftovers(folder: Path) -> Iterator[tuple[Path, str | None]]:
     """Files under temporary names in a folder, each with the key of its target. They belong to a process that is at
     work, or were left by one that was killed."""

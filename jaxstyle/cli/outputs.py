@@ -18,7 +18,7 @@ from pathlib import Path
 from jaxstyle.cli.claim import claimed, is_claim_file
 from jaxstyle.cli.messages import CommandError, plain_line
 from jaxstyle.errors import InputError
-from jaxstyle.files import check_place, key_of, leftovers, real_place, shown, try_folder
+from jaxstyle.files import check_place, is_temporary, key_of, leftovers, real_place, shown, try_folder
 from jaxstyle.marks import is_sealed
 from jaxstyle.pictures.write import WRITE_FORMATS, check_writable, is_own
 
@@ -200,7 +200,7 @@ def is_ours(target: Path) -> bool:
 
 def is_leftover(name: str) -> bool:
     """Whether a file's name is one of those that a killed process may leave in its folder."""
-    return is_claim_file(name) or re.fullmatch(r"\.jaxstyle-[0-9a-f-]{16,33}\.tmp", name) is not None
+    return is_claim_file(name) or is_temporary(name)
 
 
 @contextlib.contextmanager
