@@ -25,6 +25,7 @@ def grey(path: Path | str, values: np.ndarray) -> str:
 QUICK = ("-o", "out.png", "--size", "64", "--steps", "2", *SHALLOW, "--quiet")
 
 
+@pytest.mark.slow
 def test_masks_from_files_are_recorded_and_made_again(call: Callable[..., Said], folder: Path) -> None:
     picture(folder / "t.png", 3)
     left, right = halves(48, 64, soft=8) * rectangle(48, 64, slice(0, 40), slice(0, 64))

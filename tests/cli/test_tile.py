@@ -24,6 +24,7 @@ def test_a_picture_in_tiles_is_the_picture_and_its_record_says_so(call, folder):
     assert tile == {"tiled": 64, "whole": None}
 
 
+@pytest.mark.slow
 def test_a_picture_that_does_not_fit_is_painted_in_tiles(call, folder, monkeypatch):
     picture(folder / "large.png", 3, size=(160, 129))
     monkeypatch.setattr("jaxstyle.engine.memory.TILES", (64,))

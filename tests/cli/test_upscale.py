@@ -50,6 +50,7 @@ def test_opacity_is_kept(call: Callable[..., Said], folder: Path) -> None:
     assert np.abs(found[..., :3] - levels(upscale(read.pixels, 2))).max() <= 1
 
 
+@pytest.mark.slow
 def test_several_and_folders(call: Callable[..., Said], folder: Path) -> None:
     (folder / "in").mkdir()
     picture(folder / "in" / "p.png", 4, size=(4, 4))

@@ -145,6 +145,7 @@ def test_sliders_move_through_the_sweep_by_keyboard(two):
     check_shows(page, sweep, (1, 0))
 
 
+@pytest.mark.slow
 def test_arrow_keys_move_through_the_grid(two):
     page, sweep = two()
     page.locator("#cells button").first.focus()

@@ -84,6 +84,7 @@ def test_colors_equal_their_definition_in_float64():
     assert float(color_distance(IMAGE, IMAGE[::-1, ::-1])) < 0.02 < 1 < float(color_distance(IMAGE, 0.9 * IMAGE))
 
 
+@pytest.mark.slow
 def test_an_evaluation_by_parts_in_float64():
     found = evaluate(IMAGE, CONTENT, STYLE, network=NET)
     objective = default_objective(NET)
