@@ -87,7 +87,7 @@ class Field:
     @property
     def kind(self) -> Kind | None:
         """Of each value."""
-        return self.takes.kind if isinstance(self.takes, Several | Positional) else self.takes
+        return _kind_of(self.takes)
 
     def check(self, value: Any) -> Any:
         """Plain data, of a record or a TOML file, as the option's value; raises `ValueError`."""
@@ -109,6 +109,11 @@ class Field:
         if self.kind is None:
             return [self.names[-1]] if value else []
         return [self.names[-1], *_words(self.takes, value)]
+
+
+def _kind_of(takes: Any) -> Kind | None:
+    kind: Kind | None = takes.kind if isinstance(takes, Several | Positional) else takes
+    return kind
 
 
 def _words(takes: Any, value: Any) -> list[str]:
@@ -141,7 +146,7 @@ def fields_of(options: type) -> dict[str, Field]:
 
 def _with_names(told: str, takes: Any) -> str:
     """A help with the names that there are to choose from, where it does not say them."""
-    kind = takes.kind if isinstance(takes, Several | Positional) else takes
+    kind = _kind_of(takes)
     if not isinstance(kind, Choice) or all(name in told for name in kind.names):
         return told
     text, mark, default = told.partition("(default")

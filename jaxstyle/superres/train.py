@@ -49,6 +49,14 @@ def loss_of(upscaler: Upscaler, crops: Float[Array, "n h w 3"], factor: int) -> 
     return terms["pixels"], terms
 
 
+def likeness(
+    found: Float[Array, "n h w 3"], crops: Float[Array, "n h w 3"], judge: Network
+) -> tuple[Array, dict[str, Array]]:
+    """How far pictures are from the crops that they are to be, by features and a little by pixels; and its terms."""
+    terms = jax.tree.map(jnp.mean, jax.vmap(lambda x, crop: terms_of(x, crop, judge=judge))(found, crops))
+    return PIXELS * terms["pixels"] + terms["features"], terms
+
+
 def turns_of(factors: tuple[int, ...]) -> tuple[int, ...]:
     """The factors in the order in which steps train them: the largest, which needs it most, two times in three."""
     *others, largest = factors
@@ -113,10 +121,6 @@ def make_contest(
             upscaler = Upscaler(params, module)
             return jax.vmap(lambda crop: upscaler.enlarge(degraded(crop, factor), factor))(crops)
 
-        def likeness(found: Array) -> Any:
-            terms = jax.tree.map(jnp.mean, jax.vmap(lambda x, crop: terms_of(x, crop, judge=judge))(found, crops))
-            return PIXELS * terms["pixels"] + terms["features"], terms
-
         def deceit(found: Array) -> Array:
             return more_real(scores(contest.critic.params, found), scores(contest.critic.params, crops))
 
@@ -124,7 +128,7 @@ def make_contest(
             return more_real(scores(params, crops), scores(params, found))
 
         found, pull_back = jax.vjp(enlarged, contest.network.params)
-        toward, terms = jax.grad(likeness, has_aux=True)(found)
+        toward, terms = jax.grad(likeness, has_aux=True)(found, crops, judge)
         share = CRITIC * jnp.minimum(1.0, number / CRITIC_RISES)
         (gradient,) = pull_back(toward + pushed(jax.grad(deceit)(found), toward, factor, share))
         wrong, lesson = jax.value_and_grad(exposure)(contest.critic.params)

@@ -12,7 +12,7 @@ from jaxstyle.superres import train as training
 from jaxstyle.superres.bicubic import enlarge_bicubic, resize_bicubic
 from jaxstyle.superres.files import initial, load_upscaler
 from jaxstyle.superres.network import UpscaleNetwork, Upscaler
-from jaxstyle.superres.train import fitted_heads, make_contest, make_steps, patches_of, turns_of
+from jaxstyle.superres.train import PIXELS, fitted_heads, make_contest, make_steps, patches_of, turns_of
 
 pytest.importorskip("grain")
 pytest.importorskip("orbax.checkpoint")
@@ -74,16 +74,18 @@ def test_the_loss_is_the_mean_absolute_error(begun, photos):
 
 
 def test_a_judge_adds_the_relative_error_of_features(begun, photos):
-    crop = jnp.asarray(next(batches(photos)), jnp.float32)[0] / 255
-    found = enlarged(begun, degraded(crop, 2), 2)
-    terms = jax.jit(training.terms_of)(found, crop, judge=JUDGE)
-    here, there = (features(JUDGE, x, ("relu2_1", "relu3_1")) for x in (found, crop))
+    batch = jnp.asarray(next(batches(photos)), jnp.float32) / 255
+    found = jnp.stack([enlarged(begun, degraded(crop, 2), 2) for crop in batch])
+    total, terms = jax.jit(training.likeness)(found, batch, JUDGE)
     errors = []
-    for layer in here:
-        one, other = np.asarray(here[layer], np.float64), np.asarray(there[layer], np.float64)
-        errors.append(np.sum((one - other) ** 2) / np.sum(other**2))
+    for pair in zip(found, batch, strict=True):
+        here, there = (features(JUDGE, x, ("relu2_1", "relu3_1")) for x in pair)
+        for layer in here:
+            one, other = np.asarray(here[layer], np.float64), np.asarray(there[layer], np.float64)
+            errors.append(np.sum((one - other) ** 2) / np.sum(other**2))
     np.testing.assert_allclose(terms["features"], np.mean(errors), rtol=1e-3)
-    np.testing.assert_allclose(terms["pixels"], np.abs(np.asarray(found) - np.asarray(crop)).mean(), rtol=1e-5)
+    np.testing.assert_allclose(terms["pixels"], np.abs(np.asarray(found) - np.asarray(batch)).mean(), rtol=1e-5)
+    np.testing.assert_allclose(total, PIXELS * terms["pixels"] + terms["features"], rtol=1e-5)
 
 
 def test_of_the_critics_gradient_only_what_the_small_picture_leaves_open_is_followed(rng):
